@@ -1,0 +1,1 @@
+"""Release exercises and grade submissions; knows nothing of labs."""
