@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 # Okabe & Ito (2008), "Color Universal Design": eight colours that colour-blind readers can tell
 # apart. A line is never told apart by its colour alone: see LINE_STYLES and MARKERS.
@@ -20,6 +21,7 @@ PURPLE, SKY, YELLOW, GREY = "#CC79A7", "#56B4E9", "#F0E442", "#7F7F7F"
 COLORS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
 LINE_STYLES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P")
+HALO = 3.0  # points added around a line that must be seen on a coloured surface
 
 
 def new_figure(
@@ -66,6 +68,17 @@ def style(index: int) -> dict[str, Any]:
         "linestyle": LINE_STYLES[index % len(LINE_STYLES)],
         "marker": MARKERS[index % len(MARKERS)],
     }
+
+
+def add_halo(line: Line2D) -> Line2D:
+    """Surround a line with a rim in the background's colour, to be seen on any surface."""
+    from matplotlib.patheffects import withStroke
+
+    rim = withStroke(
+        linewidth=float(line.get_linewidth()) + HALO, foreground=line.axes.get_facecolor()
+    )
+    line.set_path_effects([rim])
+    return line
 
 
 def png(figure: Figure, dpi: float = 150) -> bytes:
