@@ -74,10 +74,9 @@ def add_halo(line: Line2D) -> Line2D:
     """Surround a line with a rim in the background's colour, to be seen on any surface."""
     from matplotlib.patheffects import withStroke
 
-    rim = withStroke(
-        linewidth=float(line.get_linewidth()) + HALO, foreground=line.axes.get_facecolor()
-    )
-    line.set_path_effects([rim])
+    axes: Any = line.axes
+    width = float(line.get_linewidth()) + HALO
+    line.set_path_effects([withStroke(linewidth=width, foreground=axes.get_facecolor())])
     return line
 
 

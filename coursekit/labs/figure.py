@@ -165,7 +165,7 @@ def _box(axes: Any, height: float) -> list[float]:
 
 def _style(artist: Any, height: float) -> dict[str, Any]:
     pixel = 100 / 72  # matplotlib measures lines and markers in points
-    first = _parts(artist)[0]
+    first: Any = _parts(artist)[0]
     style: dict[str, Any] = {"alpha": first.get_alpha() or 1.0}
     if first.get_clip_on() and first.axes is not None and not isinstance(artist, Text):
         style["clip"] = _box(first.axes, height)
@@ -174,7 +174,7 @@ def _style(artist: Any, height: float) -> dict[str, Any]:
     if isinstance(artist, Text):
         return style | {
             "color": to_hex(artist.get_color()),
-            "font": f"{artist.get_fontsize() * pixel:.1f}px 'DejaVu Sans', sans-serif",
+            "font": f"{float(artist.get_fontsize()) * pixel:.1f}px 'DejaVu Sans', sans-serif",
             "align": artist.get_horizontalalignment(),
             "baseline": {"center": "middle", "baseline": "alphabetic"}.get(
                 artist.get_verticalalignment(), artist.get_verticalalignment()
@@ -207,7 +207,7 @@ def _dash(line: Line2D) -> list[float]:
     return [length * scale for length in settings[f"lines.{name}_pattern"]]
 
 
-def _halo(line: Line2D, pixel: float) -> dict[str, Any] | None:
+def _halo(line: Any, pixel: float) -> dict[str, Any] | None:
     if not line.get_path_effects():
         return None
     return {
