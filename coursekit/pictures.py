@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-INK = 20 / 255  # darker than this counts as paper
-
 
 def resize(picture: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Resize a grey picture by linear interpolation; shrinking averages over all pixels.
@@ -35,7 +33,7 @@ def _weights(old: int, new: int) -> np.ndarray:
 
 def crop(picture: np.ndarray) -> np.ndarray:
     """Cut away empty rows and columns around the ink; an empty picture stays as it is."""
-    rows, columns = np.nonzero(picture > INK)
+    rows, columns = np.nonzero(picture > 0)
     if not rows.size:
         return picture
     return picture[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
@@ -56,7 +54,7 @@ def mnist_like(picture: np.ndarray, size: int = 28, box: int = 20) -> np.ndarray
     Returns
     -------
     ndarray, shape (size, size), float32
-        Values in [0, 1]; all 0 if there is no ink.
+        Values in [0, 1]; all 0 if there is no ink. MNIST's own pictures come out unchanged.
 
     References
     ----------
@@ -70,7 +68,7 @@ def mnist_like(picture: np.ndarray, size: int = 28, box: int = 20) -> np.ndarray
     scale = 255.0 if picture.dtype == np.uint8 else 1.0
     digit = crop(picture / scale)
     finished = np.zeros((size, size), np.float32)
-    if digit.max() <= INK:
+    if digit.max() <= 0:
         return finished
     factor = box / max(digit.shape)
     height, width = (max(1, round(side * factor)) for side in digit.shape)
@@ -82,6 +80,6 @@ def mnist_like(picture: np.ndarray, size: int = 28, box: int = 20) -> np.ndarray
 
 
 def _offset(ink: np.ndarray, size: int) -> int:
-    """Find where a line of `ink` starts if its centre of mass is to lie in the middle."""
+    """Find where a line of `ink` starts if its centre of mass is to lie on pixel `size` / 2."""
     center = np.average(np.arange(len(ink)), weights=ink)
-    return int(np.clip(round((size - 1) / 2 - center), 0, size - len(ink)))
+    return int(np.clip(round(size / 2 - center), 0, size - len(ink)))

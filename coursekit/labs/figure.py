@@ -118,10 +118,11 @@ class Stage:
             padded = np.full((len(data), longest, data[0].shape[1]), np.nan)
             for row, each in zip(padded, data, strict=True):
                 row[: len(each)] = each
-            columns.append(self._to_canvas(artist, padded).reshape(len(data), -1))
+            columns.append(self.to_canvas(artist, padded).reshape(len(data), -1))
         return np.concatenate(columns, axis=1).astype("<f4")
 
-    def _to_canvas(self, artist: Any, data: np.ndarray) -> np.ndarray:
+    def to_canvas(self, artist: Any, data: np.ndarray) -> np.ndarray:
+        """Turn one artist's data coordinates into canvas pixels, same shape; bars become boxes."""
         transform = _parts(artist)[0].get_transform() if isinstance(artist, Line2D | Text) else None
         if transform is None:  # a bar's own transform maps the unit square: take the axes'
             transform = artist.patches[0].axes.transData
