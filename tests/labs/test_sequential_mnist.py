@@ -115,7 +115,7 @@ def test_resize_agrees_with_pillow(shape):
 
 def test_mnist_like_fills_the_box_and_centres_the_mass():
     seen = pictures.mnist_like(ink())
-    rows, columns = np.nonzero(seen > 0.5)
+    rows, _ = np.nonzero(seen > 0.5)
     assert rows.max() - rows.min() + 1 == 20
     mass = np.array([np.average(np.arange(28), weights=seen.sum(axis)) for axis in (1, 0)])
     np.testing.assert_allclose(mass, 14, atol=0.51)
