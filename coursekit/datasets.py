@@ -14,8 +14,6 @@ import shutil
 import tempfile
 import threading
 import time
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -333,7 +331,7 @@ def download_mnist(progress: Callable[[int, int | None], None] | None = None) ->
 
 # --- MNIST on this machine -----------------------------------------------------------------------
 
-Arrays = tuple[np.ndarray, ...]  # in the order of ARRAYS
+Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # in the order of ARRAYS
 
 _ONE_DOWNLOAD = threading.Lock()
 _failure = ""  # why the download failed in this process: asking again would only cost time
@@ -379,13 +377,15 @@ def _read(path: Path) -> Arrays:
     """Read MNIST from an ``.npz`` file or from a folder of IDX files, and check it."""
     try:
         if path.is_dir():
-            arrays = tuple(_read_idx(path, name) for name in IDX_FILES)
+            x_train, y_train, x_test, y_test = (_read_idx(path, name) for name in IDX_FILES)
         else:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = tuple(file[name] for name in ARRAYS)
-    # What NumPy, zipfile and gzip say of a file that is missing, damaged or of another kind.
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):
+            # Opened here, because NumPy leaves a damaged .npz file open.
+            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+                x_train, y_train, x_test, y_test = (file[name] for name in ARRAYS)
+    # A file can be damaged in more ways than NumPy, zipfile and gzip have exceptions in common.
+    except Exception:
         raise DataError(f"{path} does not hold MNIST") from None
+    arrays = (x_train, y_train, x_test, y_test)
     if _hash(arrays) != MNIST_SHA256:
         raise DataError(f"{path} does not hold the real MNIST")
     return arrays
