@@ -499,7 +499,9 @@ def _fetch(mirror: str, folder: Path, progress: Callable[[int, int | None], None
         with path.open("wb") as file:
             meter.file = file
             download = pooch.HTTPDownloader(
-                progressbar=meter, chunk_size=2**16, timeout=(ANSWER_SECONDS, SILENCE_SECONDS)
+                progressbar=meter,
+                chunk_size=4096,  # small, so that the meter soon hears of a trickle
+                timeout=(ANSWER_SECONDS, SILENCE_SECONDS),
             )
             download(url, meter, None)
     if single:
