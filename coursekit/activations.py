@@ -26,14 +26,15 @@ class Activation:
         self._derivative = derivative
         update_wrapper(self, function)
 
-    def __call__(self, x: ArrayLike, **constants: float) -> Array:
+    def __call__(self, x: ArrayLike, *args: float, **kwargs: float) -> Array:
+        """Give the value f(x)."""
         with np.errstate(all="ignore"):
-            return self._function(np.asarray(x, dtype=np.float64), **constants)
+            return self._function(np.asarray(x, dtype=np.float64), *args, **kwargs)[()]
 
-    def derivative(self, x: ArrayLike, **constants: float) -> Array:
+    def derivative(self, x: ArrayLike, *args: float, **kwargs: float) -> Array:
         """Give the slope f′(x); a corner counts to the flatter side, as in TensorFlow."""
         with np.errstate(all="ignore"):
-            return self._derivative(np.asarray(x, dtype=np.float64), **constants)
+            return self._derivative(np.asarray(x, dtype=np.float64), *args, **kwargs)[()]
 
     def __repr__(self) -> str:
         return f"<activation {self._function.__name__}>"
@@ -89,18 +90,6 @@ def elu(x: Array, alpha: float = 1.0) -> Array:
     return np.where(x < 0, alpha * np.expm1(np.minimum(x, 0)), x)
 
 
-@with_derivative(lambda x: sigmoid(x))
-def softplus(x: Array) -> Array:
-    """Smooth ReLU: f(x) = ln(1 + eˣ), with the sigmoid as its slope.
-
-    References
-    ----------
-    C. Dugas et al., "Incorporating second-order functional knowledge for better option pricing",
-    NIPS 2000.
-    """
-    return np.logaddexp(0, x)
-
-
 def _sigmoid_slope(x: Array) -> Array:
     return sigmoid(x) * sigmoid(-x)
 
@@ -113,6 +102,18 @@ def sigmoid(x: Array) -> Array:
     """
     small = np.exp(-np.abs(x))
     return np.where(x >= 0, 1, small) / (1 + small)
+
+
+@with_derivative(sigmoid)
+def softplus(x: Array) -> Array:
+    """Smooth ReLU: f(x) = ln(1 + eˣ), with the sigmoid as its slope.
+
+    References
+    ----------
+    C. Dugas et al., "Incorporating second-order functional knowledge for better option pricing",
+    NIPS 2000.
+    """
+    return np.logaddexp(0, x)
 
 
 @with_derivative(lambda x: 4 * _sigmoid_slope(2 * x))
