@@ -49,6 +49,13 @@ KEPT_CELL_METADATA = ("coursekit", "deletable", "editable", "nbgrader", "reason"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 VALID_CELL_ID = re.compile(r"[a-zA-Z0-9\-_]{1,64}")
 CELL_TIMEOUT = 300  # seconds
+# The environment in which notebooks are executed: quiet, on the CPU, repeatable.
+KERNEL_ENVIRONMENT = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_ENABLE_ONEDNN_OPTS": "0",
+    "CUDA_VISIBLE_DEVICES": "-1",
+    "KERAS_BACKEND": "tensorflow",
+}
 
 
 class NotebookError(Exception):
@@ -347,17 +354,6 @@ def png_size(encoded: str) -> tuple[int, int]:
     return struct.unpack(">II", base64.b64decode(encoded[:32])[16:24])
 
 
-def kernel_environment() -> dict[str, str]:
-    """Give the environment in which notebooks are executed: quiet, on the CPU, repeatable."""
-    fixed = {
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "TF_ENABLE_ONEDNN_OPTS": "0",
-        "CUDA_VISIBLE_DEVICES": "-1",
-        "KERAS_BACKEND": "tensorflow",
-    }
-    return {**os.environ, **fixed}
-
-
 def execute(notebook: Any, folder: Path, name: str, timeout: float = CELL_TIMEOUT) -> Any:
     """Execute all cells in a fresh kernel of this Python environment.
 
@@ -406,7 +402,7 @@ def execute(notebook: Any, folder: Path, name: str, timeout: float = CELL_TIMEOU
         on_cell_start=lambda cell, cell_index: current.update(cell=cell_index),
     )
     try:
-        client.execute(env=kernel_environment(), cleanup_kc=True)
+        client.execute(env={**os.environ, **KERNEL_ENVIRONMENT}, cleanup_kc=True)
     except CellExecutionError as error:
         reason = f"{error.ename}: {' '.join(error.evalue.split())}"
     except CellTimeoutError:

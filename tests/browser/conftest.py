@@ -1,0 +1,54 @@
+"""Fixtures: one JupyterLab and one Chromium for all browser tests of a worker."""
+
+from __future__ import annotations
+
+import jupyterlab
+import pytest
+
+
+@pytest.fixture(scope="session")
+def browser():
+    if jupyterlab.chromium_path() is None:
+        pytest.skip("no Chromium on PATH: install the system's chromium package")
+    with jupyterlab.chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def lab_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("course")
+
+
+@pytest.fixture(scope="session")
+def lab_address(lab_folder, tmp_path_factory):
+    with jupyterlab.jupyterlab(lab_folder, tmp_path_factory.mktemp("jupyter")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def open_page(browser, lab_address, lab_folder):
+    """``open_page(name, *cells, dpr=1, theme="light", run=True)`` gives a page with a notebook."""
+    contexts = []
+
+    def open_page(name, *cells, dpr=1, theme="light", run=True, reduced_motion=None):
+        context = browser.new_context(
+            viewport={"width": 1100, "height": 900},
+            device_scale_factor=dpr,
+            reduced_motion=reduced_motion,
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.errors = []
+        page.on("pageerror", lambda error: page.errors.append(str(error)))
+        if cells:
+            jupyterlab.write_notebook(lab_folder / name, *cells)
+        jupyterlab.open_notebook(page, lab_address, name)
+        if theme == "dark":
+            jupyterlab.dark_theme(page)
+        if run:
+            jupyterlab.start_command(page, "notebook:run-all-cells")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()

@@ -1,0 +1,230 @@
+"""Labs in real JupyterLab: what the student sees, drags and hears."""
+
+from __future__ import annotations
+
+import pixels
+import pytest
+from jupyterlab import command, sentence, slider
+from playwright.sync_api import expect
+
+from coursekit.labs import learning_rate
+
+pytestmark = pytest.mark.browser
+
+OPEN = "from coursekit.labs import learning_rate\nlearning_rate.explore({})"
+
+
+def ready(page, label="learning rate η"):
+    handle = slider(page, label)
+    handle.wait_for(timeout=90_000)
+    expect(sentence(page)).not_to_be_empty()
+    return handle
+
+
+def press(page, handle, key, times=1):
+    handle.focus()
+    for _ in range(times):
+        page.keyboard.press(key)
+
+
+def button(page, name):
+    return page.get_by_role("button", name=name, exact=True)
+
+
+@pytest.fixture(scope="module")
+def page(open_page):
+    page = open_page("learning_rate.ipynb", OPEN.format(""))
+    ready(page)
+    return page
+
+
+@pytest.fixture
+def fresh(page):
+    """The shared page, reset."""
+    button(page, "Reset").click()
+    expect(sentence(page)).to_contain_text("η = 0.2: reaches")
+    return page
+
+
+@pytest.mark.parametrize("dpr", [1, 2])
+def test_the_overlay_looks_as_matplotlib_paints_it(open_page, dpr):
+    page = open_page(f"dpr{dpr}.ipynb", OPEN.format(""), dpr=dpr)
+    ready(page)
+    lab = learning_rate.explore()
+    other = lab.preset("too slow").png()
+    for preset in ("good", "oscillates"):
+        button(page, preset).click()
+        lab.preset(preset)
+        expect(sentence(page)).to_have_text(lab.sentence)
+        page.wait_for_timeout(100)
+        shot = pixels.picture(page)
+        assert shot.shape[1] == 800 * dpr
+        right, wrong = pixels.difference(shot, lab.png()), pixels.difference(shot, other)
+        assert right < 0.002
+        assert wrong > 3 * right, "the comparison does not see the moving artists"
+
+
+def test_keys_move_the_picture_and_leave_the_axes_alone(fresh):
+    handle = ready(fresh)
+    before, axes = pixels.overlay(fresh), pixels.picture(fresh)[-40:]
+    press(fresh, handle, "ArrowRight", 4)
+    expect(sentence(fresh)).to_contain_text("η = 0.5: reaches w = −1.000 in 1 step.")
+    fresh.wait_for_timeout(100)
+    assert (pixels.overlay(fresh) != before).any()
+    assert (pixels.picture(fresh)[-40:] == axes).all()
+    assert not fresh.errors
+
+
+def test_the_mouse_drags_a_slider(fresh):
+    box = ready(fresh).bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    fresh.mouse.move(x, y)
+    fresh.mouse.down()
+    fresh.mouse.move(x + 60, y, steps=5)
+    fresh.mouse.up()
+    expect(sentence(fresh)).not_to_contain_text("η = 0.2:")
+
+
+def test_steps_show_a_part_of_the_run(fresh):
+    handle = slider(fresh, "steps")
+    press(fresh, handle, "Home")
+    expect(sentence(fresh)).to_have_text("η = 0.2: starts at w = 5.000, loss 36.000.")
+    button(fresh, "Step").click()
+    expect(sentence(fresh)).to_contain_text("after 1 step w = 2.600, loss 12.960")
+
+
+def test_play_runs_to_the_end_and_pauses(fresh):
+    press(fresh, slider(fresh, "steps"), "Home")
+    button(fresh, "▶ Play").click()
+    expect(sentence(fresh)).to_contain_text("after 3 steps")
+    button(fresh, "❚❚ Pause").click()
+    still = sentence(fresh).text_content()
+    fresh.wait_for_timeout(400)
+    assert sentence(fresh).text_content() == still
+
+
+def test_reduced_motion_jumps_to_the_end(open_page):
+    page = open_page("still.ipynb", OPEN.format(""), reduced_motion="reduce")
+    ready(page)
+    button(page, "too slow").click()
+    button(page, "▶ Play").click()
+    expect(sentence(page)).to_contain_text("after 60 steps")
+
+
+def test_a_pinned_run_stays_in_grey(fresh):
+    button(fresh, "Pin this run").click()
+    expect(fresh.locator(".ck-figure .ck-pinned")).to_contain_text("η = 0.2: reaches")
+    press(fresh, ready(fresh), "ArrowRight", 6)
+    fresh.wait_for_timeout(100)
+    seen = pixels.overlay(fresh)
+    grey = (abs(seen[..., :3].astype(int) - 0x7F) < 3).all(axis=2) & (seen[..., 3] == 255)
+    assert grey.sum() > 20
+    button(fresh, "Remove pin").click()
+    expect(fresh.locator(".ck-figure .ck-pinned")).to_be_empty()
+
+
+def test_screen_readers_hear_names_values_and_result(fresh):
+    handle = ready(fresh)
+    press(fresh, handle, "ArrowRight")
+    assert handle.get_attribute("aria-label") == "learning rate η"
+    assert handle.get_attribute("aria-valuetext") == "0.25"
+    assert sentence(fresh).get_attribute("aria-live") == "polite"
+    panel = fresh.get_by_role("group", name="Learning rate on a parabola")
+    assert panel.get_by_role("slider").count() == 3
+    assert panel.get_by_role("img").get_attribute("aria-label").startswith("Left: the parabola")
+
+
+def test_single_keys_do_not_reach_the_notebook(fresh):
+    cells = fresh.locator(".jp-Cell").count()
+    press(fresh, ready(fresh), "b")
+    press(fresh, ready(fresh), "d", times=2)
+    button(fresh, "Step").focus()
+    fresh.keyboard.press("a")
+    fresh.wait_for_timeout(300)
+    assert fresh.locator(".jp-Cell").count() == cells
+
+
+def test_focus_can_be_seen(fresh):
+    press(fresh, ready(fresh), "ArrowRight")
+    style = "e => getComputedStyle(e).outlineStyle"
+    assert ready(fresh).evaluate(style) == "solid"
+
+
+def test_the_dark_theme_paints_dark(open_page):
+    page = open_page("dark.ipynb", OPEN.format(""), theme="dark")
+    ready(page)
+    page.wait_for_timeout(300)
+    shot = pixels.picture(page)
+    assert shot[3, 3].max() < 40
+    assert shot.max() > 200, "labels must be bright"
+    page.evaluate(
+        "jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Light'})"
+    )
+    page.wait_for_function("document.body.dataset.jpThemeLight === 'true'")
+    page.wait_for_timeout(300)
+    assert pixels.picture(page)[3, 3].min() > 240
+
+
+def test_a_choice_is_asked_before_the_picture_is_shown(open_page):
+    page = open_page("predict.ipynb", OPEN.format("predict=True"))
+    ready(page)
+    expect(sentence(page)).to_have_text("Predict first. The picture waits for you.")
+    button(page, "diverges").first.click()  # a preset of this name: asks again, shows nothing
+    expect(sentence(page)).to_have_text("Predict first. The picture waits for you.")
+    question = page.locator(".ck-question")
+    question.get_by_role("button", name="converges").click()
+    expect(question).to_contain_text("You predicted “converges”. It is “diverges”. Why?")
+    expect(sentence(page)).to_contain_text("it diverges")
+    question.get_by_role("button", name="Predict again").click()
+    question.get_by_role("button", name="diverges").click()
+    expect(question).to_contain_text("Right: you predicted “diverges”.")
+
+
+def test_a_mark_is_placed_before_the_picture_is_shown(open_page):
+    page = open_page(
+        "place.ipynb",
+        "from coursekit.labs import learning_rate as module\n"
+        "from coursekit.labs.lab import Prediction\n"
+        "module.Prediction = lambda *_: Prediction('Where is w after 40 steps?')\n"
+        "module.explore(predict=True)",
+    )
+    ready(page)
+    expect(page.locator(".ck-question")).to_contain_text("Click in the picture to place it.")
+    box = page.locator(".ck-picture").bounding_box()
+    page.mouse.click(box["x"] + 262, box["y"] + 200)
+    expect(page.locator(".ck-question")).to_contain_text("You placed ")
+    expect(sentence(page)).to_contain_text("reaches w = −1.000")
+
+
+def test_a_lab_stays_alive_without_its_kernel(open_page):
+    page = open_page("dead.ipynb", OPEN.format(""))
+    handle = ready(page)
+    command(page, "kernelmenu:shutdown")
+    page.wait_for_timeout(500)
+    press(page, handle, "ArrowRight", 4)
+    expect(sentence(page)).to_contain_text("η = 0.5: reaches w = −1.000 in 1 step.")
+    button(page, "oscillates").click()
+    expect(sentence(page)).to_contain_text("for ever")
+
+
+def test_a_live_lab_answers_while_a_cell_is_running(open_page):
+    """JupyterLab delivers widget messages during a cell: the lab must survive and answer."""
+    page = open_page(
+        "busy.ipynb",
+        "from coursekit.labs import learning_rate as module, lab\n"
+        "from functools import partial\n"
+        "module.Lab = partial(lab.Lab, sweep=False, time=None,\n"
+        "    describe=lambda r: module.describe(r, len(r.w) - 1))\n"
+        "panel = module.explore()\n"
+        "panel",
+        "import numpy as np, time\n"
+        "end = time.time() + 60\n"
+        "while time.time() < end and panel.values['learning_rate'] != 1.0:\n"
+        "    np.random.rand(200, 200) @ np.random.rand(200, 200)\n"
+        "print('saw', panel.values['learning_rate'])",
+    )
+    ready(page)
+    button(page, "oscillates").click()
+    expect(sentence(page)).to_contain_text("for ever")
+    expect(page.locator(".jp-OutputArea-output", has_text="saw 1.0")).to_be_visible(timeout=70_000)
+    assert not page.errors
