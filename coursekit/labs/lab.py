@@ -204,8 +204,9 @@ class Lab(ipywidgets.VBox):
             self._show(self._positions())
         else:
             self._recompute()
-            for widget in self._widgets.values():
-                widget.observe(lambda _: self._recompute(), "index")
+            for name, widget in self._widgets.items():
+                if not time or name != time.control:
+                    widget.observe(lambda _: self._recompute(), "index")
         super().__init__([*self._widgets.values(), self.figure])
         self.add_class("ck-lab")
 
@@ -271,13 +272,20 @@ class Lab(ipywidgets.VBox):
                 raise ValueError(f"No control {name!r}. There are: {', '.join(names)}.")
         return {str(names.index(n)): self.controls[n].index(v) for n, v in values.items()}
 
+    def _whole_run(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Put time to its end: the browser shows a part of the whole run."""
+        if not self.time:
+            return dict(values)
+        return {**values, self.time.control: self.controls[self.time.control].values[-1]}
+
     def _positions(self) -> list[dict[str, Any]]:
-        """Every combination of the controls' values; time stays at its end."""
+        """Every combination of the controls' values, but for time."""
         axes = [
             [control.values[-1]] if self.time and name == self.time.control else control.values
             for name, control in self.controls.items()
         ]
-        return [dict(zip(self.controls, each, strict=True)) for each in itertools.product(*axes)]
+        combinations = itertools.product(*axes)
+        return [dict(zip(self.controls, each, strict=True)) for each in combinations]
 
     def _describe(self, result: Any, values: Mapping[str, Any]) -> str:
         if self.time:
@@ -316,7 +324,7 @@ class Lab(ipywidgets.VBox):
     def _recompute(self) -> None:
         # JupyterLab may deliver a slider's message on another thread while a cell is running.
         with self._lock:
-            self._show([self.values])
+            self._show([self._whole_run(self.values)])
 
 
 def logarithmic(low: float, high: float, per_decade: int = 10) -> tuple[float, ...]:

@@ -125,13 +125,15 @@ def draw(result: Result, artists: dict[str, Any]) -> None:
     artists["now"].set_data(step[-1:], loss[-1:])
 
 
-def explore(predict: bool = False) -> Lab:
+def explore(predict: bool = False, sweep: bool = True) -> Lab:
     """Open the lab.
 
     Parameters
     ----------
     predict : bool
         Lock the picture until the student has predicted what the learning rate will do.
+    sweep : bool
+        Compute every position beforehand; otherwise Python computes while a slider moves.
     """
     question = Prediction("What will this learning rate do?", OUTCOMES, outcome)
     return Lab(
@@ -151,4 +153,5 @@ def explore(predict: bool = False) -> Lab:
         time=Time("steps", grows=("path", "curve"), follows={"here": "path", "now": "curve"}),
         pinned=("path", "curve"),
         prediction=question if predict else None,
+        sweep=sweep,
     )

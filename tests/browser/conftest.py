@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import jupyterlab
 import pytest
+
+from tests.browser import jupyter
 
 
 @pytest.fixture(scope="session")
 def browser():
-    if jupyterlab.chromium_path() is None:
+    if jupyter.chromium_path() is None:
         pytest.skip("no Chromium on PATH: install the system's chromium package")
-    with jupyterlab.chromium() as browser:
+    with jupyter.chromium() as browser:
         yield browser
 
 
@@ -21,7 +22,7 @@ def lab_folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def lab_address(lab_folder, tmp_path_factory):
-    with jupyterlab.jupyterlab(lab_folder, tmp_path_factory.mktemp("jupyter")) as address:
+    with jupyter.jupyterlab(lab_folder, tmp_path_factory.mktemp("jupyter")) as address:
         yield address
 
 
@@ -41,12 +42,12 @@ def open_page(browser, lab_address, lab_folder):
         page.errors = []
         page.on("pageerror", lambda error: page.errors.append(str(error)))
         if cells:
-            jupyterlab.write_notebook(lab_folder / name, *cells)
-        jupyterlab.open_notebook(page, lab_address, name)
+            jupyter.write_notebook(lab_folder / name, *cells)
+        jupyter.open_notebook(page, lab_address, name)
         if theme == "dark":
-            jupyterlab.dark_theme(page)
+            jupyter.dark_theme(page)
         if run:
-            jupyterlab.start_command(page, "notebook:run-all-cells")
+            jupyter.start_command(page, "notebook:run-all-cells")
         return page
 
     yield open_page

@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-import sweep
 
 from coursekit import plots
+from coursekit.labs import learning_rate
 from coursekit.labs.figure import FAR, Stage
 from coursekit.labs.lab import Control, Lab, Prediction, logarithmic
+from tests.labs import sweep
 
 
 class Result(NamedTuple):
@@ -67,6 +68,11 @@ def test_a_live_lab_follows_its_controls():
     lab.set(scale=10.0)
     assert lab.figure.values != before
     assert sweep.captions(lab) == ["The top is 10."]
+    sweep.check(lab)
+
+
+def test_a_live_lab_with_time_sends_the_whole_run():
+    lab = learning_rate.explore(sweep=False)
     sweep.check(lab)
 
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-import sweep
 
 from coursekit.labs import learning_rate
+from tests.labs import sweep
 
 
 @pytest.fixture(scope="module")

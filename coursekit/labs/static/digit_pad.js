@@ -22,7 +22,10 @@ class Pad {
     Object.assign(this, { model, el, last: 0, timer: 0, stroke: null, down: false });
     this.pen = [SIDE / 2, SIDE / 2];
     el.classList.add("ck-pad");
-    el.dataset.lmSuppressShortcuts = "true"; // JupyterLab must not take keys meant for the pad
+    // JupyterLab must not take keys meant for the pad: its bindings match the focused element.
+    el.addEventListener("focusin", (event) => {
+      event.target.dataset.lmSuppressShortcuts = "true";
+    });
     this.build();
     this.listen();
     this.clearPaper();

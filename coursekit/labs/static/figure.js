@@ -41,6 +41,10 @@ async function lines(view) {
   return (await new Response(stream).text()).split("\n");
 }
 
+// JupyterLab would take "b" or "d d" typed on a slider as "insert cell" and "delete cell". Its key
+// bindings match the focused element itself, so that is where the attribute has to be.
+const suppress = (event) => { event.target.dataset.lmSuppressShortcuts = "true"; };
+
 // ---------------------------------------------------------------- drawing
 
 const MARKERS = {
@@ -219,15 +223,15 @@ class View {
     else this.question.hidden = true;
   }
 
-  // ipywidgets' sliders have no accessible name, and JupyterLab would take "b" or "d d" pressed on
-  // a slider as "insert cell" and "delete cell". The panel exists only after this view is attached.
+  // ipywidgets' sliders have no accessible name. The panel exists only after this view is attached.
   adopt(tries = 100) {
     const panel = this.el.closest(".ck-lab");
     if (!panel) {
       if (tries) requestAnimationFrame(() => this.adopt(tries - 1));
       return;
     }
-    panel.dataset.lmSuppressShortcuts = "true";
+    panel.addEventListener("focusin", suppress);
+    this.stops.push(() => panel.removeEventListener("focusin", suppress));
     panel.setAttribute("role", "group");
     panel.setAttribute("aria-label", this.model.get("title"));
     panel.querySelectorAll(".widget-slider").forEach((slider) => {
