@@ -62,7 +62,7 @@ def test_restarts_come_on_time(t_mul, m_mul):
     """Walk through the periods one by one and compare every step."""
     rate = schedules.cosine_restarts(0.1, 20, t_mul, m_mul, alpha=0.1)
     begin, length, height = 0.0, 20.0, 1.0
-    for step in range(2000):
+    for step in range(2500):
         if step >= begin + length - 1e-6:
             begin, length, height = begin + length, length * t_mul, height * m_mul
         cosine = height * (1 + np.cos(np.pi * (step - begin) / length)) / 2
