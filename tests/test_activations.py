@@ -2,11 +2,11 @@ import math
 
 import numpy as np
 import pytest
-from reference import REFERENCE
 from scipy import special, stats
 
 from coursekit import activations
 from coursekit.network import numerical_gradient
+from tests.reference import REFERENCE
 
 NAMES = ["linear", "relu", "leaky_relu", "elu", "softplus", "gelu", "silu", "sigmoid", "tanh"]
 each = pytest.mark.parametrize("f", [getattr(activations, name) for name in NAMES], ids=NAMES)

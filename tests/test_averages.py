@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from reference import REFERENCE
 from scipy import signal
 
 from coursekit.averages import ShadowAverage, ewma, ewma_weights
+from tests.reference import REFERENCE
 
 
 def test_numbers_of_the_source():

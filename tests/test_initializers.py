@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from reference import REFERENCE
 from scipy import stats
 
 from coursekit import initializers
+from tests.reference import REFERENCE
 
 SHAPE = (784, 128)
 

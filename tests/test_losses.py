@@ -2,7 +2,6 @@ import math
 
 import numpy as np
 import pytest
-from reference import REFERENCE
 from scipy import optimize, special, stats
 
 from coursekit.activations import softmax
@@ -13,6 +12,7 @@ from coursekit.losses import (
     mean_squared_error,
     softmax_cross_entropy,
 )
+from tests.reference import REFERENCE
 
 
 def yogurt():

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from reference import REFERENCE
 from scipy import optimize
 
 from coursekit import activations
@@ -11,6 +10,7 @@ from coursekit.network import (
     count_parameters,
     numerical_gradient,
 )
+from tests.reference import REFERENCE
 
 
 def test_counts_of_the_sources():

@@ -2,7 +2,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-from reference import REFERENCE
 
 from coursekit.landscapes import Landscape, parabola, ravine, rosenbrock, saddle
 from coursekit.optimizers import (
@@ -15,6 +14,7 @@ from coursekit.optimizers import (
     minimize,
 )
 from coursekit.schedules import exponential_decay
+from tests.reference import REFERENCE
 
 ALL = [SGD, Adagrad, Adadelta, RMSprop, Adam, AdamW]
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from reference import REFERENCE
 
 from coursekit.network import numerical_gradient
 from coursekit.regularizers import l1, l2, l2_loss
+from tests.reference import REFERENCE
 
 
 def test_conventions_of_the_source():

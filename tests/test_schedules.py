@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from reference import REFERENCE
 from scipy import signal
 
 from coursekit import schedules
+from tests.reference import REFERENCE
 
 EVERY = {
     "exponential_decay": schedules.exponential_decay(0.1, 10, 0.99, staircase=True),
