@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser import jupyter
+
+expect.set_options(timeout=20_000)  # machines are busy at times; a broken lab never gets there
 
 
 @pytest.fixture(scope="session")
