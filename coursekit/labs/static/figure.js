@@ -157,7 +157,8 @@ class View {
   async start() {
     const ids = this.model.get("controls").map((id) => id.replace("IPY_MODEL_", ""));
     this.controls = await Promise.all(ids.map((id) => this.model.widget_manager.get_model(id)));
-    this.controls.forEach((control) => this.listen(control, "change:index", () => this.moved()));
+    this.controls.forEach((control, i) =>
+      this.listen(control, "change:index", () => this.moved(i)));
     this.listen(this.model, "change:values", () => this.newValues());
     this.listen(this.model, "change:captions change:texts", () => this.newWords());
     this.listen(this.model, "change:background_light change:background_dark",
@@ -280,9 +281,11 @@ class View {
     };
   }
 
-  moved() {
+  moved(control) {
     if (this.locked) this.ask();
-    this.schedule();
+    // In a live lab Python answers with new values; until then the old picture stays.
+    const live = !this.model.get("shape").length;
+    if (!live || control === this.model.get("time_control")) this.schedule();
   }
 
   newValues() {
