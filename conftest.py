@@ -15,7 +15,6 @@ import pytest
 
 from coursekit import notebooks
 
-ROOT = Path(__file__).parent
 # Seconds that the cells of a lecture may take, beyond the cell that imports TensorFlow. Machines
 # are busy at times: only twice the budget fails the run.
 BUDGET = {"sequential_mnist": 120, "digit_project": 120, "convolution": 120, "regularization": 60}
