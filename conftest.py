@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from coursekit import notebooks
@@ -20,6 +21,14 @@ from coursekit import notebooks
 BUDGET = {"sequential_mnist": 120, "digit_project": 120, "convolution": 120, "regularization": 60}
 DEFAULT_BUDGET = 20
 IMPORTS_TENSORFLOW = ("import tensorflow", "import keras", "from tensorflow", "from keras")
+# No property test fails because a machine is slow, or on one run and not on the next.
+hypothesis.settings.register_profile(
+    "course",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("course")
 OVER_BUDGET = pytest.StashKey[list[str]]()
 
 

@@ -178,8 +178,8 @@ def test_broken_solution_gets_one_line(course, spoil, message):
     spoil(nb)
     course.solution.write_text(nbformat.v4.writes(nb), encoding="utf-8")
     result = run("04")
-    assert result.exit_code == 1
-    assert result.output.startswith("solutions/04_learning_rate/learning_rate.ipynb: ")
+    assert result.exit_code
+    assert "solutions/04_learning_rate/learning_rate.ipynb: " in result.output
     assert message in result.output
     assert len(result.output.strip().splitlines()) == 1
     assert not course.exercise.exists()
