@@ -11,16 +11,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from coursekit import notebooks
 
-ROOT = Path(__file__).parent
 # Seconds that the cells of a lecture may take, beyond the cell that imports TensorFlow. Machines
 # are busy at times: only twice the budget fails the run.
 BUDGET = {"sequential_mnist": 120, "digit_project": 120, "convolution": 120, "regularization": 60}
 DEFAULT_BUDGET = 20
 IMPORTS_TENSORFLOW = ("import tensorflow", "import keras", "from tensorflow", "from keras")
+# No property test fails because a machine is slow, or on one run and not on the next.
+hypothesis.settings.register_profile(
+    "course",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("course")
 OVER_BUDGET = pytest.StashKey[list[str]]()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import os
 import re
 import struct
@@ -155,14 +156,14 @@ def read(path: Path) -> Any:
     import nbformat
 
     try:
-        notebook = nbformat.v4.reads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["nbformat"] != 4:
+            raise NotebookError(f"{path}: not in notebook format 4; save it again in JupyterLab.")
+        return nbformat.v4.to_notebook(content)
     except FileNotFoundError:
         raise NotebookError(f"{path}: there is no such file.") from None
     except (ValueError, AttributeError, KeyError, TypeError) as error:
         raise NotebookError(f"{path}: not a notebook ({error}).") from None
-    if notebook.get("nbformat") != 4:
-        raise NotebookError(f"{path}: not in notebook format 4; open and save it in JupyterLab.")
-    return notebook
 
 
 def dumps(notebook: Any) -> str:

@@ -85,14 +85,14 @@ def _silent_log() -> logging.Logger:
 
 def _reason(notebook: Any, error: Exception) -> str:
     """Say in one line what nbgrader objects to; it often hides the cause and names no cell."""
-    from nbgrader.nbgraderformat import MetadataValidator, ValidationError
+    from nbgrader.nbgraderformat import MetadataValidator
 
     try:
         MetadataValidator().validate_nb(notebook)
-    except ValidationError as cause:
-        error = cause
     except KeyError as cause:
         return f"the nbgrader metadata of a cell lacks {cause}"
+    except Exception as cause:
+        error = cause
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[0]
 
