@@ -1,11 +1,188 @@
-"""The ``coursekit`` command."""
+"""The ``coursekit`` command: each function reads its options, calls the course, and prints."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
-app = typer.Typer(no_args_is_help=True, help="The course on neural-network optimisation.")
+from coursekit import __version__, course
+
+
+def stop(message: str) -> NoReturn:
+    """End the command on a user's mistake: one plain line on stderr, exit code 2."""
+    typer.echo(f"coursekit: {' '.join(message.split())}", err=True)
+    raise SystemExit(2)
+
+
+@contextlib.contextmanager
+def plain_errors(*kinds: type[Exception]) -> Iterator[None]:
+    """Say the errors that a user can mend in one line; any other keeps its traceback."""
+    try:
+        yield
+    except kinds as error:
+        stop(str(error))
+
+
+class _PlainGroup(TyperGroup):
+    """Says mistakes on the command line in one line, too."""
+
+    def main(self, *args: Any, standalone_mode: bool = True, **options: Any) -> Any:
+        if not standalone_mode:
+            return super().main(*args, standalone_mode=False, **options)
+        try:
+            code = super().main(*args, standalone_mode=False, **options)
+        except typer.TyperException as error:
+            stop(f"{error.format_message().rstrip('.')}. See 'coursekit --help'.")
+        except typer.Abort:
+            code = 130
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+app = typer.Typer(
+    cls=_PlainGroup,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="The course on neural-network optimisation: lectures, labs and exercises.",
+)
+
+
+@app.callback(invoke_without_command=True)
+def _coursekit(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(__version__)
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+# --- For students --------------------------------------------------------------------------------
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def lab(
+    context: typer.Context,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Print the address, start no browser.")
+    ] = False,
+    source: Annotated[
+        bool, typer.Option("--source", help="Open the originals, for authors (needs a clone).")
+    ] = False,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            help="Your working copy. Default: my-course in a clone, else ./coursekit-course."
+        ),
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Default: the first free one from 8888 on.")
+    ] = None,
+) -> None:
+    """Open the course in JupyterLab, at the first lecture. Ctrl-C ends it.
+
+    Any other options are passed on to JupyterLab, for example: coursekit lab --ip=0.0.0.0
+    """
+    from coursekit import server
+
+    with plain_errors(course.CourseError):
+        root = _prepare(source, folder)
+        first = next((path.relative_to(root) for path in course.lectures(root)), None)
+        port = server.choose_port(port)
+        if server.is_root():
+            typer.echo("Warning: running as root, so JupyterLab gets --allow-root.", err=True)
+        command = server.lab_command(root, first, port, not no_browser, context.args)
+        _serve(command, root, first)
+
+
+def _prepare(source: bool, folder: Path | None) -> Path:
+    """Find the folder to open: the originals, or a working copy that is up to date."""
+    here = course.find_course()
+    if source and folder:
+        raise course.CourseError("Use --source or --folder, not both.")
+    if source and not here.is_clone:
+        raise course.CourseError(
+            "--source needs a clone of the course; here it is installed as a package."
+        )
+    if source:
+        return here.root
+    default = here.root / "my-course" if here.is_clone else Path("coursekit-course")
+    folder = (folder or default).expanduser().absolute()
+    laid = course.lay_out(here, folder)
+    for yours, newer in laid.beside:
+        typer.echo(f"{yours} is changed and stays; the newer version is beside it: {newer}")
+    if laid.new or laid.updated:
+        typer.echo(f"{folder}: {len(laid.new)} files new, {len(laid.updated)} updated.")
+    return folder
+
+
+def _serve(command: list[str], root: Path, first: Path | None) -> None:
+    """Run JupyterLab until it ends or is interrupted."""
+    from coursekit import server
+
+    with server.signals_end_it(), contextlib.suppress(KeyboardInterrupt):
+        typer.echo("Starting JupyterLab ...")
+        with server.running_lab(command, root) as (process, info):
+            typer.echo(f"The course is at {server.page_url(info, first)}")
+            typer.echo(f"Your files are in {root}. Ctrl-C ends JupyterLab.")
+            sys.stdout.flush()
+            process.wait()
+    typer.echo("JupyterLab has ended.")
+
+
+@app.command()
+def doctor() -> None:
+    """Check that the course can run here, and say how to mend what is wrong."""
+    from coursekit import doctor
+
+    findings = doctor.examine()
+    doctor.show(findings)
+    raise typer.Exit(1 if any(finding.level == doctor.STOPS for finding in findings) else 0)
+
+
+@app.command()
+def data() -> None:
+    """Download MNIST (11 MB) into the cache, check it, and say where it is."""
+    from coursekit import datasets
+
+    with plain_errors(datasets.DataError):
+        path = datasets.find_mnist()
+        if path is None:
+            path = _download()
+            typer.echo(f"MNIST is downloaded and checked: {path}")
+        else:
+            typer.echo(f"MNIST is there and checked: {path}")
+
+
+def _download() -> Path:
+    """Download MNIST under a progress bar."""
+    from rich import progress
+
+    from coursekit import datasets
+
+    columns = (
+        *(progress.TextColumn("{task.description}"), progress.BarColumn()),
+        *(progress.DownloadColumn(), progress.TimeRemainingColumn()),
+    )
+    with progress.Progress(*columns, transient=True) as bar:
+        task = bar.add_task("MNIST", total=None)
+
+        def advance(done: int, total: int | None) -> None:
+            bar.update(task, completed=done, total=total)
+
+        return datasets.download_mnist(advance)
+
+
+# --- For authors ---------------------------------------------------------------------------------
 
 
 @app.command()
