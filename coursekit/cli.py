@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
-
-from pathlib import Path
-from typing import Annotated
 
 import typer
 from typer.core import TyperGroup
@@ -35,11 +33,9 @@ def plain_errors(*kinds: type[Exception]) -> Iterator[None]:
 class _PlainGroup(TyperGroup):
     """Says mistakes on the command line in one line, too."""
 
-    def main(self, *args: Any, standalone_mode: bool = True, **options: Any) -> Any:
-        if not standalone_mode:
-            return super().main(*args, standalone_mode=False, **options)
+    def main(self, *args: Any, **options: Any) -> Any:
         try:
-            code = super().main(*args, standalone_mode=False, **options)
+            code = super().main(*args, **{**options, "standalone_mode": False})
         except typer.TyperException as error:
             stop(f"{error.format_message().rstrip('.')}. See 'coursekit --help'.")
         except typer.Abort:
@@ -142,9 +138,12 @@ def _serve(command: list[str], root: Path, first: Path | None) -> None:
 @app.command()
 def doctor() -> None:
     """Check that the course can run here, and say how to mend what is wrong."""
+    from rich.console import Console
+
     from coursekit import doctor
 
-    findings = doctor.examine()
+    with Console(stderr=True).status("Checking; the first start of TensorFlow takes a while ..."):
+        findings = list(doctor.examine())
     doctor.show(findings)
     raise typer.Exit(1 if any(finding.level == doctor.STOPS for finding in findings) else 0)
 
@@ -187,7 +186,7 @@ def _download() -> Path:
 
 @app.command()
 def refresh(
-    notebooks: Annotated[
+    paths: Annotated[
         list[Path] | None,
         typer.Argument(metavar="[NOTEBOOK]...", help="Default: all lectures and solutions."),
     ] = None,
@@ -198,35 +197,43 @@ def refresh(
         bool, typer.Option("--pictures", help="Renew pictures even where only bytes differ.")
     ] = False,
 ) -> None:
-    """Execute notebooks and bring them into canonical form (for authors)."""
-    import time
-
-    from coursekit import notebooks as course
+    """Execute notebooks, bring them into canonical form, renew README's syllabus (for authors)."""
+    from coursekit import notebooks
 
     failed = False
-    try:
-        if not notebooks:
-            root = course.source_root()
-            notebooks = course.lectures(root) + course.solutions(root)
-        for path in notebooks:
-            started = time.perf_counter()
-            if check:
-                if course.is_canonical(path):
-                    continue
-                failed = True
-                typer.echo(f"{path.name}: not in canonical form; run coursekit refresh {path}")
-                continue
-            try:
-                state = course.refresh(path, pictures=pictures)
-                typer.echo(f"{path.name}: {state} ({time.perf_counter() - started:.1f} s)")
-            except course.NotebookError as error:
-                failed = True
-                typer.echo(str(error), err=True)
-    except course.NotebookError as error:
-        typer.echo(str(error), err=True)
-        failed = True
-    if failed:
-        raise typer.Exit(1)
+    with plain_errors(notebooks.NotebookError, course.CourseError):
+        if not paths:
+            root = notebooks.source_root()
+            paths = notebooks.lectures(root) + notebooks.solutions(root)
+            if not check and course.update_syllabus(root):
+                typer.echo("README.md: syllabus renewed")
+    for path in paths:
+        try:
+            failed |= not (_has_form(path) if check else _refreshed(path, pictures))
+        except notebooks.NotebookError as error:
+            failed = True
+            typer.echo(str(error), err=True)
+    raise typer.Exit(1 if failed else 0)
+
+
+def _has_form(path: Path) -> bool:
+    """Say so if a notebook is not in canonical form."""
+    from coursekit import notebooks
+
+    right = notebooks.is_canonical(path)
+    if not right:
+        typer.echo(f"{path.name}: not in canonical form; run coursekit refresh {path}")
+    return right
+
+
+def _refreshed(path: Path, pictures: bool) -> bool:
+    """Execute a notebook and write it in canonical form."""
+    from coursekit import notebooks
+
+    started = time.perf_counter()
+    state = notebooks.refresh(path, pictures=pictures)
+    typer.echo(f"{path.name}: {state} ({time.perf_counter() - started:.1f} s)")
+    return True
 
 
 @app.command()
@@ -241,16 +248,16 @@ def release(
     ] = False,
 ) -> None:
     """Make the student versions of the exercises from the solutions (for authors)."""
-    from coursekit import notebooks as course
+    from coursekit import notebooks
     from coursekit.grading import release as exercises
 
+    if not every and not chapters:
+        stop("Name a chapter, as in 'coursekit release 04', or use --all.")
     failed = False
-    try:
-        root = course.source_root()
-        names = [path.stem for path in course.solutions(root)] if every else chapters or []
-        if not every and not names:
-            raise course.NotebookError("Name a chapter, as in coursekit release 04, or use --all.")
-        for chapter in [course.chapter(name, root) for name in names]:
+    with plain_errors(notebooks.NotebookError):
+        root = notebooks.source_root()
+        names = [path.stem for path in notebooks.solutions(root)] if every else chapters or []
+        for chapter in [notebooks.chapter(name, root) for name in names]:
             if check:
                 current = exercises.is_released(chapter)
                 failed |= not current
@@ -258,11 +265,7 @@ def release(
             else:
                 state = "released" if exercises.release_chapter(chapter) else "unchanged"
             typer.echo(f"{chapter.name}: {state}")
-    except course.NotebookError as error:
-        typer.echo(str(error), err=True)
-        failed = True
-    if failed:
-        raise typer.Exit(1)
+    raise typer.Exit(1 if failed else 0)
 
 
 if __name__ == "__main__":

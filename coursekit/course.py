@@ -129,9 +129,7 @@ def _lay_out(course: Course, folder: Path) -> Laid:
     return laid
 
 
-def _lay_one(
-    folder: Path, name: str, content: bytes, offered: dict[str, str], laid: Laid
-) -> None:
+def _lay_one(folder: Path, name: str, content: bytes, offered: dict[str, str], laid: Laid) -> None:
     """Decide about one file: lay it down, update it, leave it, or lay the newer one beside it."""
     target = folder / name
     if not target.exists():
@@ -186,7 +184,9 @@ def _read_manifest(path: Path) -> dict[str, str]:
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that it is never seen half-written: another name first, then rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    descriptor, temporary = tempfile.mkstemp(
+        prefix=f".{path.name}.", suffix=".part", dir=path.parent
+    )
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)

@@ -113,7 +113,9 @@ def lab_environment(root: Path, token: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def running_lab(command: list[str], root: Path) -> Iterator[tuple[subprocess.Popen[bytes], dict[str, Any]]]:
+def running_lab(
+    command: list[str], root: Path
+) -> Iterator[tuple[subprocess.Popen[bytes], dict[str, Any]]]:
     """Run JupyterLab inside the ``with`` block.
 
     Yields
