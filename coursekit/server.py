@@ -24,10 +24,13 @@ FIRST_PORT = 8888
 START_SECONDS = 120.0  # the first start after an installation compiles a few hundred modules
 STOP_SECONDS = 15.0
 
+SETTINGS = Path(__file__).resolve().parent / "jupyter"
+
 #: What every kernel of the course inherits. Values that the user has set win.
 KERNEL_ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "TF_ENABLE_ONEDNN_OPTS": "0",
+    "KERAS_BACKEND": "tensorflow",
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # else the debugger writes a warning into the log
 }
 
@@ -85,12 +88,10 @@ def lab_command(
         Further options, last, so that they win.
     """
     return [
-        *(sys.executable, "-m", "jupyterlab", "--log-level=ERROR"),
+        *(sys.executable, "-m", "jupyterlab", "--Application.log_level=ERROR"),
         f"--ServerApp.root_dir={root}",
         f"--LabApp.default_url={_page(lecture)}",
         f"--ServerApp.port={port}",
-        "--LabApp.news_url=None",  # else JupyterLab asks every student whether it may fetch news
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         *([] if browser else ["--no-browser"]),
         *(["--allow-root"] if is_root() else []),
         *options,
@@ -105,10 +106,15 @@ def lab_environment(root: Path, token: str) -> dict[str, str]:
     """Make the environment of the server and so of its kernels."""
     environment = {**KERNEL_ENVIRONMENT, **os.environ}
     environment.setdefault("JUPYTER_TOKEN", token)
+    settings = [SETTINGS / "quiet"]
     if (root / OWN_FOLDER).is_dir():
+        settings.append(SETTINGS / "student")
         # Tabs are remembered per user, not per folder: without a place of its own, the course
         # would open with the tabs of the user's other projects, which it cannot find.
         environment.setdefault("JUPYTERLAB_WORKSPACES_DIR", str(root / OWN_FOLDER / "workspaces"))
+    others = os.environ.get("JUPYTER_CONFIG_PATH")
+    folders = [*map(str, settings), *([others] if others else [])]
+    environment["JUPYTER_CONFIG_PATH"] = os.pathsep.join(folders)
     return environment
 
 
