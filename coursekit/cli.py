@@ -117,7 +117,7 @@ def _prepare(source: bool, folder: Path | None) -> Path:
     for yours, newer in laid.beside:
         typer.echo(f"{yours} is changed and stays; the newer version is beside it: {newer}")
     if laid.new or laid.updated:
-        typer.echo(f"{folder}: {len(laid.new)} files new, {len(laid.updated)} updated.")
+        typer.echo(f"{folder}: files new: {len(laid.new)}, updated: {len(laid.updated)}.")
     return folder
 
 

@@ -172,10 +172,17 @@ def _installed(name: str) -> str | None:
         return None
 
 
+def _uv_keeps_it() -> bool:
+    """Say whether this environment is the one that uv makes in a clone."""
+    here = course.find_course()
+    own = Path(sys.prefix).resolve() == (here.root / ".venv").resolve()
+    return here.is_clone and own and shutil.which("uv") is not None
+
+
 def install_command(*options: str) -> str:
     """Make the command that brings the packages to the pinned versions."""
     here = course.find_course()
-    if here.is_clone and shutil.which("uv"):
+    if _uv_keeps_it():
         return " ".join(["uv sync", *(f"--reinstall-package {name}" for name in options)])
     forced = "--force-reinstall --no-deps " if options else ""
     wanted = " ".join(options) or (f'-e "{here.root}"' if here.is_clone else "coursekit")
@@ -252,9 +259,8 @@ def course_files() -> Finding:
     except course.CourseError as error:
         return Finding("Course", STOPS, "the lectures are missing", str(error))
     kind = "a clone" if here.is_clone else "an installed package"
-    return Finding(
-        "Course", GOOD, f"{len(course.lectures(here.root))} lectures, {kind}: {here.root}"
-    )
+    count = len(course.lectures(here.root))
+    return Finding("Course", GOOD, f"lectures: {count}, in {kind}: {here.root}")
 
 
 def mnist() -> Finding:
@@ -265,14 +271,15 @@ def mnist() -> Finding:
     if path is not None:
         return Finding("MNIST", GOOD, f"checked, in {path}")
     folder = datasets.cache_folder()
+    data = "uv run coursekit data" if _uv_keeps_it() else "coursekit data"
     if datasets.mirror_answers():
         text = f"not in the cache ({folder}) yet; a mirror answers"
-        return Finding("MNIST", WARNS, text, "coursekit data")
+        return Finding("MNIST", WARNS, text, data)
     return Finding(
         "MNIST",
         WARNS,
         f"not in the cache ({folder}), and no mirror answers: the lectures use the UCI digits",
-        f"Run 'coursekit data' with a network, or copy mnist.npz to {folder}, or set "
+        f"Run '{data}' with a network, or copy mnist.npz to {folder}, or set "
         "COURSEKIT_DATA to a folder that has it.",
     )
 
