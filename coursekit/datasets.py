@@ -329,6 +329,11 @@ def download_mnist(progress: Callable[[int, int | None], None] | None = None) ->
     return target
 
 
+def mirror_answers() -> bool:
+    """Say whether any mirror of MNIST can be reached; costs ANSWER_SECONDS without a network."""
+    return any(True for _ in _answering(MIRRORS))
+
+
 # --- MNIST on this machine -----------------------------------------------------------------------
 
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # in the order of ARRAYS
