@@ -91,6 +91,7 @@ def lab_command(
         *(sys.executable, "-m", "jupyterlab", "--Application.log_level=ERROR"),
         f"--ServerApp.root_dir={root}",
         f"--LabApp.default_url={_page(lecture)}",
+        "--ServerApp.contents_manager_class=coursekit.contents.CourseContents",
         f"--ServerApp.port={port}",
         *([] if browser else ["--no-browser"]),
         *(["--allow-root"] if is_root() else []),

@@ -20,6 +20,8 @@ from pathlib import Path
 import nbformat
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
+from coursekit import server
+
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 # Without the background flags Chromium tries to reach the network at every start.
 CHROMIUM_FLAGS = [
@@ -56,24 +58,27 @@ def jupyterlab(folder: Path, private: Path) -> Iterator[str]:
         port = probe.getsockname()[1]
     names = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
     environment = os.environ | {name: str(private / name.lower()) for name in names}
+    settings = (server.SETTINGS / "quiet", server.SETTINGS / "student")
+    environment["JUPYTER_CONFIG_PATH"] = os.pathsep.join(map(str, settings))
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
     command += ["--ip=127.0.0.1", f"--port={port}", "--IdentityProvider.token="]
-    command += ["--expose-app-in-browser", f"--ServerApp.root_dir={folder}", "--LabApp.news_url="]
+    command += ["--expose-app-in-browser", f"--ServerApp.root_dir={folder}"]
+    command += ["--ServerApp.contents_manager_class=coursekit.contents.CourseContents"]
     private.mkdir(parents=True, exist_ok=True)
     with (private / "server.log").open("wb") as log:
-        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     address = f"http://127.0.0.1:{port}"
     try:
-        _wait_for(f"{address}/api", server, private / "server.log")
+        _wait_for(f"{address}/api", process, private / "server.log")
         yield address
     finally:
-        server.terminate()
-        server.wait(30)
+        process.terminate()
+        process.wait(30)
 
 
-def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     for _ in range(300):
-        if server.poll() is not None:
+        if process.poll() is not None:
             break
         with contextlib.suppress(OSError), urllib.request.urlopen(url):
             return

@@ -211,6 +211,20 @@ def test_a_lab_stays_alive_without_its_kernel(open_page):
     expect(sentence(page)).to_contain_text("for ever")
 
 
+def test_a_saved_notebook_shows_the_picture_when_its_kernel_is_gone(open_page):
+    page = open_page("saved.ipynb", OPEN.format(""))
+    ready(page)
+    button(page, "oscillates").click()
+    command(page, "docmanager:save")
+    page.reload()  # the kernel still runs: the panel is back, alive
+    ready(page)
+    command(page, "kernelmenu:shutdown")
+    page = open_page("saved.ipynb", run=False)
+    saved = page.locator(".jp-OutputArea-output img")
+    expect(saved).to_be_visible()
+    assert page.locator(".jp-OutputArea-output").inner_text().strip() == ""
+
+
 BUSY = """import time
 end = time.time() + {seconds}
 while time.time() < end:
