@@ -45,7 +45,7 @@ def installed(tmp_path: Path) -> Path:
 
 def make_course(package: Path, root: Path, *more: str) -> Path:
     package.mkdir(parents=True)
-    for name in ("__init__.py", "cli.py", "course.py", "server.py"):
+    for name in ("__init__.py", "cli.py", "course.py", "notebooks.py", "server.py"):
         shutil.copy(PACKAGE / name, package)
     shutil.copytree(PACKAGE / "jupyter", package / "jupyter")
     exercise = "exercises/04_learning_rate/learning_rate"
