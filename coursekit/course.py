@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from coursekit.notebooks import CHAPTERS
+
 PARTS = ("notebooks", "exercises")
 LECTURE = re.compile(r"(\d\d)_([a-z0-9_]+)\.ipynb")
 OWN_FOLDER = ".coursekit"  # in a working copy: the manifest, and JupyterLab's layout
@@ -226,9 +228,8 @@ def lecture_metadata(notebook: Path) -> dict[str, Any]:
 def syllabus_table(root: Path) -> str:
     """Make the Markdown table of the lectures below `root` from their own metadata."""
     lines = ["| # | lecture | what it promises | time | needs |", "| --- | --- | --- | --- | --- |"]
-    notebooks = lectures(root)
-    number_of = {path.stem[3:]: path.stem[:2] for path in notebooks}
-    for path in notebooks:
+    number_of = {slug: f"{number:02d}" for number, slug in enumerate(CHAPTERS)}
+    for path in lectures(root):
         about = lecture_metadata(path)
         needs = ", ".join(number_of.get(slug, slug) for slug in about["needs"]) or "–"
         link = f"[{about['title']}](notebooks/{path.name})"

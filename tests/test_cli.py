@@ -45,7 +45,8 @@ def installed(tmp_path: Path) -> Path:
 
 def make_course(package: Path, root: Path, *more: str) -> Path:
     package.mkdir(parents=True)
-    for name in ("__init__.py", "cli.py", "contents.py", "course.py", "server.py"):
+    modules = ("__init__", "cli", "contents", "course", "notebooks", "server")
+    for name in [f"{module}.py" for module in modules]:
         shutil.copy(PACKAGE / name, package)
     shutil.copytree(PACKAGE / "jupyter", package / "jupyter")
     exercise = "exercises/04_learning_rate/learning_rate"

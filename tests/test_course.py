@@ -183,12 +183,16 @@ def test_the_first_lecture_has_the_lowest_number(clone: Course) -> None:
 def test_syllabus_table(clone: Course) -> None:
     about = {"slug": "learning_rate", "title": "Learning rate", "minutes": 60, "needs": []}
     write_lecture(clone.root, "04_learning_rate", {**about, "promise": "See a|b."})
-    about |= {"slug": "lr_decay", "title": "Decay", "needs": ["learning_rate", "calculus"]}
+    about |= {
+        "slug": "lr_decay",
+        "title": "Decay",
+        "needs": ["gradients", "learning_rate", "calculus"],
+    }
     write_lecture(clone.root, "05_lr_decay", {**about, "promise": "Slow down."})
     rows = course.syllabus_table(clone.root).splitlines()[2:]
     assert rows == [
         "| 04 | [Learning rate](notebooks/04_learning_rate.ipynb) | See a\\|b. | 60 min | – |",
-        "| 05 | [Decay](notebooks/05_lr_decay.ipynb) | Slow down. | 60 min | 04, calculus |",
+        "| 05 | [Decay](notebooks/05_lr_decay.ipynb) | Slow down. | 60 min | 03, 04, calculus |",
     ]
 
 
