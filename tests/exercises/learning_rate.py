@@ -71,7 +71,7 @@ SPECIAL = (
     "    if factor >= 1:\n"
     "        return None\n"
 )
-COUNT = "    return math.floor(math.log(tolerance / distance) / math.log(factor)) + 1\n"
+COUNT = "    return int(np.log(tolerance / distance) / np.log(factor)) + 1\n"
 
 
 def pick(body: str) -> str:
@@ -182,7 +182,7 @@ WRONG = {
     ),
     "counts with the loss": Wrong(
         "steps_until",
-        steps_until(SPECIAL + COUNT.replace("math.log(factor)", "math.log(factor**2)")),
+        steps_until(SPECIAL + COUNT.replace("np.log(factor)", "np.log(factor**2)")),
         "The loss shrinks by factor**2",
     ),
     "forgets the distance": Wrong(
