@@ -119,3 +119,52 @@ def show(figure: Figure, alt: str) -> None:
         import matplotlib.pyplot as plt
 
         plt.close(figure)
+
+
+def descent_path(
+    axes: Axes,
+    curve: tuple[Any, Any],
+    points: Any,
+    losses: Any,
+    index: int = 0,
+    label: str | None = None,
+) -> None:
+    """Draw a loss with one weight, and the points that a descent visits on it.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    curve : tuple of two arrays, shape (n,)
+        Weights and losses of the grey curve.
+    points, losses : array-like, shape (steps + 1,)
+        The visited weights and their losses, start first.
+    index : int
+        Number of the style, see `style`.
+    label : str, optional
+        Name in the legend.
+    """
+    axes.plot(*curve, color=GREY, linewidth=1.5)
+    axes.plot(points, losses, linewidth=1.2, markersize=5, label=label, **style(index))
+    axes.plot(points[0], losses[0], "o", markersize=9, color="black", fillstyle="none")
+    axes.set_xlabel("weight w")
+    axes.set_ylabel("loss J(w)")
+
+
+def loss_curve(axes: Axes, losses: Any, index: int = 0, label: str | None = None) -> None:
+    """Draw the loss after each step on a logarithmic axis.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    losses : array-like, shape (steps + 1,)
+        Losses, that of the start first. A loss of exactly 0 leaves the picture at the bottom.
+    index : int
+        Number of the style, see `style`.
+    label : str, optional
+        Name in the legend.
+    """
+    axes.semilogy(
+        range(len(losses)), losses, linewidth=1.5, markersize=4, label=label, **style(index)
+    )
+    axes.set_xlabel("step k")
+    axes.set_ylabel("loss (log scale)")
