@@ -219,7 +219,7 @@ def confusion_matrix(axes: Axes, matrix: ArrayLike) -> None:
             axes.text(
                 predicted,
                 true,
-                counts[true, predicted],
+                str(counts[true, predicted]),
                 ha="center",
                 va="center",
                 fontsize=8,
