@@ -213,9 +213,10 @@ def confusion_matrix(axes: Axes, matrix: ArrayLike) -> None:
     counts = np.asarray(matrix)
     right = np.eye(len(counts), dtype=bool)
     axes.imshow(np.ma.masked_where(right, counts), cmap="Oranges")
+    dark = counts > 0.7 * counts[~right].max()
     for true, predicted in np.ndindex(*counts.shape):
         if counts[true, predicted]:
-            weight = "bold" if true == predicted else "normal"
+            correct = true == predicted
             axes.text(
                 predicted,
                 true,
@@ -223,7 +224,8 @@ def confusion_matrix(axes: Axes, matrix: ArrayLike) -> None:
                 ha="center",
                 va="center",
                 fontsize=8,
-                fontweight=weight,
+                fontweight="bold" if correct else "normal",
+                color="white" if dark[true, predicted] and not correct else "black",
             )
     classes = range(len(counts))
     axes.set(xlabel="predicted digit", ylabel="true digit", xticks=classes, yticks=classes)

@@ -98,3 +98,27 @@ def test_training_goes_on_after_a_stop():
 def test_other_errors_are_not_hidden():
     with pytest.raises(ValueError, match="shape"):
         training.fit(small_model(), X[:, :2], Y)
+
+
+@pytest.mark.parametrize("seeded", [True, False])
+def test_a_fixed_seed_repeats_the_order_of_the_epochs(seeded):
+    """Lecture 11 says so. If Keras changes this, change the lecture."""
+    import keras
+
+    y = np.arange(8.0)
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.set_weights([np.zeros((1, 1)), np.zeros(1)])  # always answers 0: the error is y
+    model.compile(keras.optimizers.SGD(0.0), "mean_absolute_error")
+    means = []
+    note = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: means.append(logs["loss"] * (batch + 1))
+    )
+    import tensorflow as tf
+
+    tf.random.set_seed(3 if seeded else None)
+    model.fit(y.reshape(-1, 1), y, batch_size=1, epochs=3, callbacks=[note], verbose=0)
+    orders = {
+        tuple(np.diff(sums, prepend=0).round().tolist()) for sums in np.split(np.array(means), 3)
+    }
+    assert all(sorted(order) == y.tolist() for order in orders)
+    assert (len(orders) == 1) == seeded
