@@ -35,17 +35,17 @@ WRONG = {
     # Task 1
     "no biases": Wrong(
         "count_parameters",
-        "def count_parameters(s):\n    return sum(a * b for a, b in pairwise(s))",
+        "def count_parameters(s):\n    return sum(a * b for a, b in zip(s, s[1:]))",
         "the weights only: every neuron has a bias",
     ),
     "inputs have biases": Wrong(
         "count_parameters",
-        "def count_parameters(s):\n    return sum(a * b for a, b in pairwise(s)) + sum(s)",
+        "def count_parameters(s):\n    return sum(a * b for a, b in zip(s, s[1:])) + sum(s)",
         "Inputs are no neurons",
     ),
     "last layer without biases": Wrong(
         "count_parameters",
-        "def count_parameters(s):\n    return sum(a * b for a, b in pairwise(s)) + sum(s[1:-1])",
+        "def count_parameters(s):\n    return sum(a * b for a, b in zip(s, s[1:])) + sum(s[1:-1])",
         "The neurons of the last layer have biases, too",
     ),
     "two layers only": Wrong(
