@@ -7,12 +7,14 @@ pyplot's state alone.
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
+    from numpy.typing import ArrayLike
 
 # Okabe & Ito (2008), "Color Universal Design": eight colours that colour-blind readers can tell
 # apart. A line is never told apart by its colour alone: see LINE_STYLES and MARKERS.
@@ -168,3 +170,63 @@ def loss_curve(axes: Axes, losses: Any, index: int = 0, label: str | None = None
     )
     axes.set_xlabel("step k")
     axes.set_ylabel("loss (log scale)")
+
+
+def picture(axes: Axes, image: ArrayLike, title: str = "") -> None:
+    """Draw one grey-scale picture, ink dark on white, without ticks."""
+    axes.imshow(image, cmap="gray_r", interpolation="nearest")
+    axes.set(title=title, xticks=[], yticks=[])
+    axes.grid(False)
+    axes.spines[:].set(visible=True, color=GREY)
+
+
+def probability_bars(axes: Axes, probabilities: Sequence[float], marked: int | None = None) -> None:
+    """Draw one bar per class; the bar of class `marked` stands out by colour and hatching."""
+    bars = axes.bar(range(len(probabilities)), probabilities, color=SKY, edgecolor="black")
+    if marked is not None:
+        bars[marked].set(facecolor=VERMILION, hatch="//")
+    axes.set(xticks=range(len(probabilities)), ylim=(0, 1.05), xlabel="digit")
+
+
+def learning_curves(axes: Axes, history: Mapping[str, Sequence[float]], name: str) -> None:
+    """Draw quantity `name` of a Keras history per epoch, with its validation twin if there is one.
+
+    The epochs are counted from 1.
+    """
+    for index, (key, label) in enumerate([(name, "training"), (f"val_{name}", "validation")]):
+        if key in history:
+            epochs = range(1, len(history[key]) + 1)
+            axes.plot(epochs, history[key], label=label, **style(index))
+            axes.set_xticks(epochs)
+    axes.set(xlabel="epoch", ylabel=name)
+    axes.legend(frameon=False)
+
+
+def confusion_matrix(axes: Axes, matrix: ArrayLike) -> None:
+    """Draw counts of (true class, predicted class): only mistakes are coloured.
+
+    The diagonal holds the right answers. Its counts are so much larger that a common colour scale
+    would hide every mistake.
+    """
+    import numpy as np
+
+    counts = np.asarray(matrix)
+    right = np.eye(len(counts), dtype=bool)
+    axes.imshow(np.ma.masked_where(right, counts), cmap="Oranges")
+    dark = counts > 0.7 * counts[~right].max()
+    for true, predicted in np.ndindex(*counts.shape):
+        if counts[true, predicted]:
+            correct = true == predicted
+            axes.text(
+                predicted,
+                true,
+                str(counts[true, predicted]),
+                ha="center",
+                va="center",
+                fontsize=8,
+                fontweight="bold" if correct else "normal",
+                color="white" if dark[true, predicted] and not correct else "black",
+            )
+    classes = range(len(counts))
+    axes.set(xlabel="predicted digit", ylabel="true digit", xticks=classes, yticks=classes)
+    axes.grid(False)
