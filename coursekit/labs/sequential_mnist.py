@@ -84,6 +84,13 @@ class LiveCurves:
 
     def add_batch(self, epoch: int, step: int, loss: float, accuracy: float) -> None:
         """Note the running loss and accuracy after a step; draw if the last drawing is old."""
+        # Keras starts its mean afresh in each epoch: over a few batches it says little. The line
+        # breaks there.
+        settled = self.steps // 20 if epoch else 0
+        if step < settled:
+            return
+        if step == settled and epoch:
+            self._batches.append((np.nan, np.nan, np.nan))
         self._batches.append((epoch + (step + 1) / self.steps, loss, accuracy))
         now = time.monotonic()
         if now - self._drawn >= UPDATE_SECONDS:

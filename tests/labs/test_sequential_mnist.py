@@ -91,6 +91,17 @@ def test_live_curves_have_the_same_text_before_and_after():
     assert _sentence(curves) == "Done: 2.0 of 2 epochs, loss 0.100, accuracy 0.900."
 
 
+def test_live_curves_wait_until_the_mean_of_a_new_epoch_says_something():
+    curves = LiveCurves(epochs=2, steps=100)
+    for epoch in range(2):
+        for step in range(100):
+            curves.add_batch(epoch, step, 0.5 if step > 3 else 9.0, 0.5)
+    loss = curves.progress.batches[:, 1]
+    assert loss[:100].max() == 9.0
+    assert np.isnan(loss[100]), "the line breaks between epochs"
+    assert loss[101:].max() == 0.5
+
+
 def test_live_curves_draw_a_run_that_explodes():
     curves = LiveCurves(epochs=1, steps=2)
     curves.add_batch(0, 0, float("inf"), 0.1)
