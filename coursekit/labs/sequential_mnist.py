@@ -134,7 +134,7 @@ class LiveCurves:
         artists = {}
         for ax, name, top in zip(axes, ("loss", "accuracy"), (LOSS_TOP, 1.0), strict=True):
             plots.tidy(ax).set(
-                xlim=(0, self.epochs), ylim=(0, top), xlabel="epoch", ylabel=name, title=name
+                xlim=(0, 1.03 * self.epochs), ylim=(0, top), xlabel="epoch", ylabel=name, title=name
             )
             style = {"linewidth": 1.8, "color": plots.BLUE}
             (artists[name],) = ax.plot([], [], "-", label="training (mean so far)", **style)

@@ -68,6 +68,7 @@ class Pad {
     const { paper } = this;
     paper.addEventListener("pointerdown", (event) => {
       event.preventDefault();
+      paper.classList.remove("ck-keys");
       paper.focus();
       paper.setPointerCapture(event.pointerId);
       this.stroke = this.at(event);
@@ -123,6 +124,7 @@ class Pad {
 
   // The keyboard's pen is shown by the pad's cursor ring, which is not part of the ink.
   markPen() {
+    this.paper.classList.add("ck-keys");
     this.paper.style.setProperty("--pen-x", `${(100 * this.pen[0]) / SIDE}%`);
     this.paper.style.setProperty("--pen-y", `${(100 * this.pen[1]) / SIDE}%`);
   }
