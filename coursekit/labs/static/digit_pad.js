@@ -59,6 +59,7 @@ class Pad {
     });
     this.sentence = make("output", "ck-sentence", this.el);
     this.sentence.setAttribute("aria-live", "polite");
+    this.penState = make("output", "ck-pinned", this.el);
     make("div", "ck-pinned", this.el).textContent = HELP;
     this.small = document.createElement("canvas");
     this.small.width = this.small.height = INK_SIDE;
@@ -109,7 +110,7 @@ class Pad {
     if (event.key === "Delete" || event.key === "Backspace") this.wipe();
     else if (event.key === " ") {
       this.down = !this.down;
-      this.sentence.textContent = this.down ? "The pen is down." : "The pen is up.";
+      this.penState.textContent = this.down ? "The pen is down." : "The pen is up.";
       if (this.down) this.segment(this.pen, this.pen);
     } else if (arrow) {
       const inside = (x) => Math.min(SIDE - STEP, Math.max(STEP, x));
@@ -149,6 +150,7 @@ class Pad {
   clearPaper() {
     this.paper.getContext("2d").clearRect(0, 0, SIDE, SIDE);
     this.down = false;
+    this.penState.textContent = "";
   }
 
   wipe() {
