@@ -12,7 +12,7 @@ import numpy as np
 import traitlets
 
 from coursekit import pictures, plots
-from coursekit.labs.figure import STATIC
+from coursekit.labs.figure import STATIC, stylesheet
 
 INK_SIDE = 56
 
@@ -31,7 +31,7 @@ class DigitPad(anywidget.AnyWidget):
     """
 
     _esm = STATIC / "digit_pad.js"
-    _css = STATIC / "digit_pad.css"
+    _css = stylesheet("digit_pad.css")
 
     # JavaScript's bytes arrive as a memoryview over a buffer that may be used again: copy it.
     ink = traitlets.Bytes().tag(sync=True, from_json=lambda value, _: bytes(value or b""))

@@ -30,6 +30,14 @@ from matplotlib.text import Text
 from coursekit import plots
 
 STATIC = Path(__file__).parent / "static"
+
+
+def stylesheet(name: str) -> str:
+    """Read one widget's styles, after those that all share."""
+    files = (STATIC / "common.css", STATIC / name)
+    return "".join(file.read_text(encoding="utf-8") for file in files)
+
+
 FAR = 1e6  # pixels; canvases lose lines that end much farther away
 
 THEMES: dict[str, Any] = {
@@ -237,7 +245,7 @@ class OverlayFigure(anywidget.AnyWidget):
     """
 
     _esm = STATIC / "figure.js"
-    _css = STATIC / "figure.css"
+    _css = stylesheet("figure.css")
 
     title = traitlets.Unicode("Lab").tag(sync=True)
     alt = traitlets.Unicode("").tag(sync=True)

@@ -104,7 +104,7 @@ def paint(figure: Any) -> dict[str, Any]:
     left.set(xlim=(-9, 7), ylim=(-3, 66), xlabel="parameter w", ylabel="loss",
              title="Where the steps lead")  # fmt: skip
     left.legend(loc="upper center", frameon=False)
-    plots.tidy(right).set(xlim=(0, STEPS), ylim=(1e-8, 1e8), yscale="log", xlabel="step",
+    plots.tidy(right).set(xlim=(-1.5, STEPS + 1.5), ylim=(1e-8, 1e8), yscale="log", xlabel="step",
                           yticks=[1e-8, 1e-4, 1, 1e4, 1e8],
                           title="Loss after each step (log scale)")  # fmt: skip
     (path,) = left.plot([], [], "-", color=plots.VERMILION, marker="o", markersize=4, linewidth=1.2)

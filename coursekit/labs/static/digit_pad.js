@@ -59,8 +59,8 @@ class Pad {
     });
     this.sentence = make("output", "ck-sentence", this.el);
     this.sentence.setAttribute("aria-live", "polite");
-    this.penState = make("output", "ck-pinned", this.el);
-    make("div", "ck-pinned", this.el).textContent = HELP;
+    this.penState = make("output", "ck-note", this.el);
+    make("div", "ck-note", this.el).textContent = HELP;
     this.small = document.createElement("canvas");
     this.small.width = this.small.height = INK_SIDE;
   }

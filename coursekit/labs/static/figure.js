@@ -216,7 +216,7 @@ class View {
     this.picture.append(this.image, this.canvas);
     this.sentence = element("output", "ck-sentence");
     this.sentence.setAttribute("aria-live", "polite");
-    this.pinned = element("div", "ck-pinned");
+    this.pinned = element("div", "ck-pinned ck-note");
     if (this.bar.childElementCount) el.append(this.bar);
     el.append(this.question, this.picture, this.sentence, this.pinned);
     this.canvas.addEventListener("click", (event) => this.place(event));
@@ -306,7 +306,6 @@ class View {
     if (this.url) URL.revokeObjectURL(this.url);
     this.url = URL.createObjectURL(new Blob([bytes], { type: "image/svg+xml" }));
     this.image.src = this.url;
-    this.el.classList.toggle("ck-dark", isDark());
     this.schedule();
   }
 
