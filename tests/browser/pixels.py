@@ -6,21 +6,20 @@ import io
 
 import numpy as np
 from PIL import Image, ImageFilter
-from playwright.sync_api import Page
+from playwright.sync_api import Locator, Page
 
 
-def picture(page: Page, selector: str = ".ck-picture") -> np.ndarray:
-    """Take a picture of an element: (height, width, 3), 0 to 255."""
-    shot = page.locator(selector).first.screenshot()
+def picture(place: Page | Locator) -> np.ndarray:
+    """Take a picture of the first lab's figure in `place`: (height, width, 3), 0 to 255."""
+    shot = place.locator(".ck-picture").first.screenshot()
     return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")).astype(int)
 
 
-def overlay(page: Page) -> np.ndarray:
-    """Read the moving artists alone, from the canvas: (height, width, 4)."""
-    size, data = page.evaluate(
-        "() => { const c = document.querySelector('.ck-picture canvas');"
-        " const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
-        " return [[c.height, c.width], Array.from(d)]; }"
+def overlay(place: Page | Locator) -> np.ndarray:
+    """Read the moving artists of the first figure alone, from its canvas: (height, width, 4)."""
+    size, data = place.locator(".ck-picture canvas").first.evaluate(
+        "c => [[c.height, c.width],"
+        " Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data)]"
     )
     return np.array(data, dtype=np.uint8).reshape(*size, 4)
 
