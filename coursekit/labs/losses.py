@@ -193,8 +193,8 @@ def explore(predict: bool = False) -> Lab:
         alt="Left: the yogurt sales as points, with the best plane and the errors as sticks. "
         "Middle: the plane's two weights. Right: totals of what is made too much and too little.",
         controls=[
-            Control("cost", "cost of one too much", PRICES, 1),
-            Control("profit", "profit of one sold", PRICES, 9),
+            Control("cost", "cost of a unit", PRICES, 1),
+            Control("profit", "profit of a unit", PRICES, 9),
         ],
         presets=PLANE_PRESETS,
         compute=best_plane,

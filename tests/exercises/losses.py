@@ -57,7 +57,7 @@ def pulls(cross_entropy: str, squared_error: str) -> str:
     """Write a `pulls` with other formulas."""
     return (
         "def pulls(z):\n"
-        "    p = 1 / (1 + math.exp(-z))\n"
+        "    p = 1 / (1 + np.exp(-z))\n"
         f"    return {cross_entropy}, {squared_error}\n"
     )
 
@@ -232,14 +232,14 @@ WRONG = {
     ),
     "the floor is 0": Wrong("stuck_at", stuck_at("0.0"), "0 would be right with one softmax"),
     "the loss of guessing": Wrong(
-        "stuck_at", stuck_at("math.log(classes)"), "ln 3 is the loss of guessing"
+        "stuck_at", stuck_at("np.log(classes)"), "ln 3 is the loss of guessing"
     ),
     "the wrong classes get the 1": Wrong(
         "stuck_at",
-        stuck_at("math.log(1 + (classes - 1) * math.e)"),
+        stuck_at("np.log(1 + (classes - 1) * np.e)"),
         "The right class has the 1",
     ),
     "three classes for ever": Wrong(
-        "stuck_at", stuck_at("math.log(1 + 2 / math.e)"), "the other 1 are 0"
+        "stuck_at", stuck_at("np.log(1 + 2 / np.e)"), "the other 1 are 0"
     ),
 }
