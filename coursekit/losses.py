@@ -141,9 +141,9 @@ def softmax_cross_entropy(labels: ArrayLike, logits: ArrayLike) -> Array:
     classes = z.shape[-1]
     with np.errstate(all="ignore"):
         shifted = z - z.max(axis=-1, keepdims=True)
-        log_p = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+        surprise = np.log(np.exp(shifted).sum(axis=-1, keepdims=True)) - shifted
         if y.shape == z.shape:
-            return _expect(_distribution("labels", y), -log_p)
+            return _expect(_distribution("labels", y), surprise)
         if y.shape != z.shape[:-1]:
             raise ValueError(
                 f"labels must have shape {z.shape[:-1]} (class numbers) or {z.shape} (one-hot) "
@@ -152,7 +152,7 @@ def softmax_cross_entropy(labels: ArrayLike, logits: ArrayLike) -> Array:
         if not ((y >= 0) & (y < classes) & (y == np.floor(y))).all():
             raise ValueError(f"labels must be whole class numbers from 0 to {classes - 1}")
         index = y.astype(np.intp)[..., np.newaxis]
-        return -np.take_along_axis(log_p, index, axis=-1)[..., 0]
+        return np.take_along_axis(surprise, index, axis=-1)[..., 0]
 
 
 def kl_divergence(p: ArrayLike, q: ArrayLike) -> Array:

@@ -266,6 +266,16 @@ def test_losses():
         assert losses.mean_squared_error(a, b) == pytest.approx(float(expected), rel=1e-10)
 
 
+def test_asymmetric_loss():
+    """TensorFlow's `where` and sum, as in the source's program, for random prices and sizes."""
+    rng = np.random.default_rng(3)
+    for cost, profit in rng.uniform(0, 20, (300, 2)):
+        y, p = rng.normal(0, 10.0 ** rng.integers(-4, 5), (2, rng.integers(1, 40), 1))
+        expected = tf.reduce_sum(tf.where(tf.greater(p, y), cost * (p - y), profit * (y - p)))
+        ours = losses.asymmetric_loss(y, p, cost, profit)
+        assert ours == pytest.approx(float(expected), rel=1e-12)
+
+
 @pytest.mark.parametrize("decay", [0.1, 0.9, 0.99, 0.999])
 @pytest.mark.parametrize("with_num_updates", [False, True])
 def test_shadow_average(decay, with_num_updates):

@@ -122,6 +122,14 @@ def test_softmax_cross_entropy_agrees_with_scipy():
     np.testing.assert_allclose(softmax_cross_entropy(soft, logits), expected, rtol=1e-12)
 
 
+def test_sure_and_right_costs_nothing():
+    """A loss of 0 is printed as 0.0, not as -0.0."""
+    for labels in (0, [1, 0, 0]):
+        loss = softmax_cross_entropy(labels, [1000.0, -1000.0, 0.0])
+        assert loss == 0
+        assert not np.signbit(loss)
+
+
 def test_softmax_twice_flattens():
     logits = [0.0, 10.0]
     once = softmax_cross_entropy(1, logits)

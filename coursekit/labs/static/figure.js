@@ -52,7 +52,10 @@ const MARKERS = {
   s: (c, x, y, r) => c.rect(x - r, y - r, 2 * r, 2 * r),
   "^": (c, x, y, r) => polygon(c, [[x, y - r], [x + r, y + r], [x - r, y + r]]),
   v: (c, x, y, r) => polygon(c, [[x, y + r], [x + r, y - r], [x - r, y - r]]),
-  D: (c, x, y, r) => polygon(c, [[x, y - r], [x + r, y], [x, y + r], [x - r, y]]),
+  D: (c, x, y, side) => {  // a square standing on its corner
+    const r = side * Math.SQRT2;
+    polygon(c, [[x, y - r], [x + r, y], [x, y + r], [x - r, y]]);
+  },
   x: (c, x, y, r) => cross(c, x, y, r, r),
   "+": (c, x, y, r) => (cross(c, x, y, r, 0), cross(c, x, y, 0, r)),
 };
