@@ -178,7 +178,7 @@ def explore(predict: bool = False) -> Lab:
         controls=[
             Control("schedule", "schedule", tuple(SCHEDULES), "constant", str, kind="choice"),
             Control("initial_rate", "highest rate η₀", RATES, 0.4),
-            Control("period", "decay steps T", PERIODS, 20),
+            Control("period", "decay period T", PERIODS, 20),
             Control("noise", "noise of the slope", tuple(NOISE), "mini-batches", str, "choice"),
             Control("steps", "steps", range(STEPS + 1), STEPS),
         ],
