@@ -2,11 +2,11 @@ import itertools
 
 import numpy as np
 import pytest
-import sweep
 
 from coursekit.labs import lr_decay
 from coursekit.landscapes import parabola
 from coursekit.optimizers import SGD, minimize
+from tests.labs import sweep
 
 
 @pytest.fixture(scope="module")
