@@ -391,7 +391,10 @@ def _of_step(formula: Schedule) -> Schedule:
 
     @wraps(formula)
     def schedule(step: Any) -> Any:
-        rate = formula(np.asarray(step, dtype=np.float64))
+        step = np.asarray(step, dtype=np.float64)
+        if not (step >= 0).all():  # false for nan, too
+            raise ValueError("step must be 0 or above: schedules count 0, 1, 2, …")
+        rate = formula(step)
         return float(rate) if np.ndim(rate) == 0 else rate
 
     return schedule

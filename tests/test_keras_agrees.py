@@ -188,6 +188,18 @@ def test_schedules():
                 assert ours(int(step)) == pytest.approx(expected, rel=2e-6, abs=1e-9), name
 
 
+def test_schedules_over_thousands_of_steps():
+    """Every step of a long training, as the lecture on decay shows it with other numbers."""
+    rng = np.random.default_rng(1)
+    steps = np.arange(6000)
+    for _ in range(20):
+        pairs = schedule_pairs(rng)
+        del pairs["warmup"]  # Keras's takes one step at a time only
+        for name, (ours, theirs) in pairs.items():
+            expected = np.array(theirs(steps.astype(np.float64)))
+            np.testing.assert_allclose(ours(steps), expected, rtol=2e-6, atol=1e-7, err_msg=name)
+
+
 ACTIVATIONS = {
     "linear": keras.activations.linear,
     "relu": keras.activations.relu,

@@ -115,3 +115,19 @@ def test_warmup_meets_its_schedule():
 def test_bad_input(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("step", [-1, [3, -1], np.nan])
+def test_a_step_that_cannot_be(name, step):
+    with pytest.raises(ValueError, match="step must be 0 or above"):
+        EVERY[name](step)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_far_out_and_empty(name):
+    """No warnings, no infinities: the rate stays a rate however far the training goes."""
+    rates = EVERY[name](np.array([0.0, 1e3, 1e6, 1e9, 1e15]))
+    assert np.isfinite(rates).all()
+    assert ((rates >= 0) & (rates <= 0.1 + 1e-12)).all()
+    assert EVERY[name]([]).shape == (0,)
