@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from coursekit import __version__, course
+from coursekit.kernels.commands import app as kernel_commands
 
 
 def stop(message: str) -> NoReturn:
@@ -49,6 +50,9 @@ app = typer.Typer(
     add_completion=False,
     help="The course on neural-network optimisation: lectures, labs and exercises.",
 )
+
+
+app.add_typer(kernel_commands, name="kernel")
 
 
 @app.callback(invoke_without_command=True)
