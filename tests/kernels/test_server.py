@@ -361,7 +361,7 @@ def test_another_kernel_starts_normally_and_silently(own_server, caplog):
     manager.context.destroy()
 
 
-def test_one_variable_switches_them_on(own_server):
+def test_one_variable_switches_them_on():
     """In a program that knows nothing of them, with Jupyter's plain python3."""
     script = textwrap.dedent("""
         from jupyter_client.manager import KernelManager

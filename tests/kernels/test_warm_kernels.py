@@ -313,8 +313,9 @@ time.sleep(1000)
 
 
 def test_fifty_in_a_row_leave_nothing_behind(folders):
-    before = descriptors_and_files(folders)
     server = psutil.Process(warm_server())
+    wait_until(lambda: not server.children())
+    files, descriptors = runtime_files(folders), server.num_fds()
     for _ in range(50):
         manager = KernelManager(kernel_name="warm")
         manager.start_kernel()
@@ -325,11 +326,13 @@ def test_fifty_in_a_row_leave_nothing_behind(folders):
         manager.shutdown_kernel(now=True)
         manager.context.destroy()
     assert server.children() == []
-    assert descriptors_and_files(folders) == before
+    assert runtime_files(folders) == files
+    wait_until(lambda: server.num_fds() <= descriptors)
 
 
 def test_eight_at_once(folders):
     server = psutil.Process(warm_server())
+    wait_until(lambda: not server.children())
     before = server.num_fds()
 
     async def one() -> str:
@@ -353,14 +356,12 @@ def test_eight_at_once(folders):
 
     assert run_async(eight) == ["2.0\n"] * 8
     assert server.children() == []
-    assert server.num_fds() == before
+    wait_until(lambda: server.num_fds() <= before)
 
 
-def descriptors_and_files(root: Path) -> tuple[int, list[str]]:
-    """Count the server's open files and list what lies in the runtime folders."""
-    server = psutil.Process(warm_server())
-    files = [str(p) for p in root.rglob("*") if "ipythondir" not in p.parts and p.is_file()]
-    return server.num_fds(), sorted(files)
+def runtime_files(root: Path) -> list[str]:
+    """List what lies in the runtime folders: connection files, sockets, locks, logs."""
+    return sorted(str(path) for path in root.glob("*runtime_dir/**/*") if not path.is_dir())
 
 
 def test_further_kernels_share_memory(open_kernel):
