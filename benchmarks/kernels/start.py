@@ -31,7 +31,7 @@ from tests.kernels.support import Notebook, private_folders, warm_server
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 KINDS = ("normal", "warm")
-ROUNDS = 9
+ROUNDS = 5
 KERNELS = 4
 FIRST = "import tensorflow as tf; float(tf.constant(1.0) + 1.0)"
 

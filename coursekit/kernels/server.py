@@ -125,7 +125,7 @@ class Server:
             client.send(connection, self.status())
         except ConnectionError:
             pass  # somebody looked whether the server is there
-        except (OSError, ValueError, LookupError):
+        except Exception:  # one bad request must not end the server
             traceback.print_exc()
         finally:
             client.close_all(descriptors)
