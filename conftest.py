@@ -14,7 +14,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-from coursekit import notebooks
+from coursekit import kernels, notebooks
 
 # Seconds that the cells of a lecture may take, beyond the cell that imports TensorFlow. Machines
 # are busy at times: only twice the budget fails the run.
@@ -61,6 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if unknown:
         raise pytest.UsageError(f"COURSEKIT_REQUIRE names browser and mnist, not {unknown}")
     os.environ.update(notebooks.KERNEL_ENVIRONMENT)  # kernels inherit it
+    os.environ.update(kernels.environment())  # workers of one run share a fork server
     config.option.nbval_current_env = True  # a python3 kernel installed elsewhere is another Python
     config.option.nbval_cell_timeout = notebooks.CELL_TIMEOUT
     config.option.nbval_kernel_startup_timeout = 120

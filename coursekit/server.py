@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from coursekit import kernels
 from coursekit.course import OWN_FOLDER, CourseError
 
 FIRST_PORT = 8888
@@ -105,7 +106,7 @@ def _page(lecture: Path | None) -> str:
 
 def lab_environment(root: Path, token: str) -> dict[str, str]:
     """Make the environment of the server and so of its kernels."""
-    environment = {**KERNEL_ENVIRONMENT, **os.environ}
+    environment = {**KERNEL_ENVIRONMENT, **kernels.environment(), **os.environ}
     environment.setdefault("JUPYTER_TOKEN", token)
     settings = [SETTINGS / "quiet"]
     if (root / OWN_FOLDER).is_dir():
@@ -116,6 +117,7 @@ def lab_environment(root: Path, token: str) -> dict[str, str]:
     others = os.environ.get("JUPYTER_CONFIG_PATH")
     folders = [*map(str, settings), *([others] if others else [])]
     environment["JUPYTER_CONFIG_PATH"] = os.pathsep.join(folders)
+    kernels.prepare(environment)  # it imports TensorFlow while JupyterLab loads
     return environment
 
 

@@ -48,7 +48,8 @@ def make_course(package: Path, root: Path, *more: str) -> Path:
     modules = ("__init__", "cli", "contents", "course", "notebooks", "server")
     for name in [f"{module}.py" for module in modules]:
         shutil.copy(PACKAGE / name, package)
-    shutil.copytree(PACKAGE / "jupyter", package / "jupyter")
+    for name in ("jupyter", "kernels"):
+        shutil.copytree(PACKAGE / name, package / name)
     exercise = "exercises/04_learning_rate/learning_rate"
     for name in (*(f"notebooks/{name}" for name in LECTURES), exercise):
         file = root / f"{name}.ipynb"
