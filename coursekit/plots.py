@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ PURPLE, SKY, YELLOW, GREY = "#CC79A7", "#56B4E9", "#F0E442", "#7F7F7F"
 COLORS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
 LINE_STYLES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P")
+MOST_NODES = 12  # more circles in one layer of a network cannot be told apart
 HALO = 3.0  # points added around a line that must be seen on a coloured surface
 
 
@@ -230,3 +232,46 @@ def confusion_matrix(axes: Axes, matrix: ArrayLike) -> None:
     classes = range(len(counts))
     axes.set(xlabel="predicted digit", ylabel="true digit", xticks=classes, yticks=classes)
     axes.grid(False)
+
+
+def network_diagram(layer_sizes: Sequence[int], axes: Axes) -> None:
+    """Draw a fully connected network: a circle for each neuron, a line for each weight.
+
+    Input nodes are squares, because they compute nothing.
+
+    Parameters
+    ----------
+    layer_sizes : sequence of int
+        From the inputs to the outputs, for example (3, 4, 2).
+    axes : matplotlib.axes.Axes
+        Is cleared of ticks and frame.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two layers, or a layer does not have 1 to 12 nodes.
+    """
+    sizes = list(layer_sizes)
+    if len(sizes) < 2 or not all(1 <= size <= MOST_NODES for size in sizes):
+        raise ValueError(
+            f"A drawing needs at least two layers of 1 to {MOST_NODES} nodes, not {sizes}"
+        )
+    columns = [
+        [(layer, (size - 1) / 2 - node) for node in range(size)] for layer, size in enumerate(sizes)
+    ]
+    for before, after in pairwise(columns):
+        for (x_0, y_0), (x_1, y_1) in product(before, after):
+            axes.plot([x_0, x_1], [y_0, y_1], color=GREY, linewidth=1, zorder=1)
+    radius = min(17.0, 110 / max(sizes))
+    top = max(sizes) / 2
+    for layer, column in enumerate(columns):
+        last = layer == len(sizes) - 1
+        name = "input" if layer == 0 else "output" if last else "hidden"
+        shade = style(0 if layer == 0 else 2 if last else 1)["color"]
+        look = {"color": shade, "markersize": radius, "markeredgecolor": "white", "zorder": 2}
+        axes.plot(*zip(*column, strict=True), "s" if layer == 0 else "o", **look)
+        if name != "hidden" and sizes[layer] > 1:
+            name += "s"
+        axes.annotate(f"{sizes[layer]}\n{name}", (layer, top), ha="center", va="bottom")
+    axes.set(xlim=(-0.4, len(sizes) - 0.6), ylim=(-top, top))
+    axes.set_axis_off()
