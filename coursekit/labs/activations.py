@@ -243,8 +243,8 @@ def approximate_describe(result: Fit) -> str:
     parameters = count_parameters([1, result.width, 1])
     neurons = f"{result.width} {result.hidden} neuron{'s' * (result.width > 1)}"
     return (
-        f"{neurons}, {parameters} parameters: largest error {error:.2g} inside [−π, π]; "
-        f"outside, at 2π, it is wrong by {away:.1f}."
+        f"{neurons}, {parameters} parameters: {result.target} with a largest error of {error:.2g} "
+        f"inside [−π, π]; outside, at 2π, wrong by {away:.1f}."
     )
 
 

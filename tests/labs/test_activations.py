@@ -123,5 +123,7 @@ def test_what_more_neurons_buy():
 
 def test_the_sentence_counts_neurons_and_parameters(layer):
     sentence = layer.preset("8 neurons").sentence
-    assert sentence.startswith("8 relu neurons, 25 parameters: largest error 0.052 inside")
+    assert sentence.startswith(
+        "8 relu neurons, 25 parameters: sin x with a largest error of 0.052 inside"
+    )
     assert layer.set(width=1).sentence.startswith("1 relu neuron, 4 parameters")
