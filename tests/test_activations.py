@@ -112,3 +112,11 @@ def test_softmax_agrees_with_scipy(axis):
 def test_softmax_bad_input(logits, axis):
     with pytest.raises(ValueError, match="at least one class"):
         activations.softmax(logits, axis)
+
+
+@each
+@pytest.mark.parametrize("bad", ["high", [[1, 2], [3]], [None, "x"]], ids=str)
+def test_what_is_no_array_of_numbers_is_refused_in_one_line(f, bad):
+    for call in (f, f.derivative):
+        with pytest.raises(ValueError, match=r"^[^\n]+$"):
+            call(bad)

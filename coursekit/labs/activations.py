@@ -289,7 +289,7 @@ def approximate() -> Lab:
         controls=[
             Control("hidden", "hidden neurons", HIDDEN, "relu", str, "choice"),
             Control("target", "curve to imitate", TARGETS, "sin x", str, "choice"),
-            Control("width", "number of neurons", WIDTHS, 4),
+            Control("width", "neurons n", WIDTHS, 4),
         ],
         presets=WIDTH_PRESETS,
         compute=approximate_compute,
