@@ -95,9 +95,10 @@ def describe(result: Result) -> str:
     """Say what the average costs and gains, and what it knows at the chosen sample."""
     total = 1.0 if result.correction else 1 - result.beta**result.sample
     window = f"{result.window:.{0 if result.window > 9 else 2}f}".removesuffix(".00")
+    name = f"β = {result.beta:g}{', corrected' * result.correction}"
     return (
-        f"β = {result.beta:g}{', corrected' * result.correction}: window {window}, "
-        f"valley {result.lag} late, error {result.error:.3f} (data: {result.noise:.3f}). "
+        f"{name}: window {window}, lag {result.lag} samples, "
+        f"error {result.error:.3f} (data: {result.noise:.3f}). "
         f"At sample {result.sample} the weights sum to {total:.3f}."
     )
 
@@ -108,22 +109,22 @@ def paint(figure: Any) -> dict[str, Any]:
     number = np.arange(1, len(CURVE.clean) + 1)
     plots.tidy(left).plot(number, CURVE.noisy, ".", color=plots.GREY, markersize=2.5, label="data")
     left.plot(number, CURVE.clean, "--", color=plots.GREEN, linewidth=1.5, label="clean cosine")
-    left.set(xlim=(-8, 508), ylim=(-2.15, 2.3), xlabel="sample t", ylabel="value",
+    left.set(xlim=(-8, 508), ylim=(-2.0, 2.5), xlabel="sample t", ylabel="value",
              title="The average follows the data")  # fmt: skip
+    (window,) = left.plot([], [], "o", color=plots.BLUE, markersize=4, label="data in its window")
     (average,) = left.plot([], [], "-", color=plots.VERMILION, linewidth=2.2, label="average")
-    (window,) = left.plot([], [], "-", color=plots.BLUE, linewidth=6, label="its window")
     left.legend(loc="upper center", frameon=False, ncols=2)
     (now,) = left.plot([], [], "D", color=plots.BLUE, markersize=8, markeredgecolor="white")
     plots.add_halo(average)
     plots.tidy(right).axhline(np.exp(-1), color=plots.GREY, linestyle="--", linewidth=1.2)
     right.text(AGES, 0.39, "1/e", color=plots.GREY, ha="right")
-    right.set(xlim=(-2, AGES), ylim=(0, 1.12), xlabel="age i (0 = the newest sample)",
-              ylabel="weight, as a part of the newest", title="What a sample still counts")  # fmt: skip
+    right.set(xlim=(-2, AGES), ylim=(0, 1.12), title="What a sample still counts",
+              xlabel="age i (0 = newest)", ylabel="weight, as a part of the newest")  # fmt: skip
     (weights,) = right.plot([], [], "-", color=plots.VERMILION, linewidth=2.2, label="on data")
     (missing,) = right.plot([], [], ":", color=plots.PURPLE, linewidth=2.2, label="on the start 0")
     right.legend(loc="upper right", frameon=False)
     (edge,) = right.plot([], [], "D", color=plots.BLUE, markersize=8, markeredgecolor="white")
-    return {"average": average, "window": window, "now": now,
+    return {"window": window, "average": average, "now": now,
             "weights": weights, "missing": missing, "edge": edge}  # fmt: skip
 
 
@@ -131,7 +132,8 @@ def draw(result: Result, artists: dict[str, Any]) -> None:
     """Put average, window and weights where `result` says."""
     sample, window = result.sample, result.window
     artists["average"].set_data(np.arange(1, len(result.average) + 1), result.average)
-    artists["window"].set_data([max(sample - window, 0), sample], [-1.9, -1.9])
+    inside = np.arange(max(sample - round(window), 0), sample)
+    artists["window"].set_data(inside + 1, CURVE.noisy[inside])
     artists["now"].set_data([sample], [result.average[sample - 1]])
     age = np.arange(AGES + 1)
     share = result.beta ** age.astype(float)

@@ -21,32 +21,32 @@ def test_every_preset_end_and_corner(lab):
     [
         (
             "β = 0.5",
-            "β = 0.5: window 2, valley 1 late, error 0.175 (data: 0.300). "
+            "β = 0.5: window 2, lag 1 samples, error 0.175 (data: 0.300). "
             "At sample 300 the weights sum to 1.000.",
         ),
         (
             "β = 0.9",
-            "β = 0.9: window 10, valley 9 late, error 0.142 (data: 0.300). "
+            "β = 0.9: window 10, lag 9 samples, error 0.142 (data: 0.300). "
             "At sample 300 the weights sum to 1.000.",
         ),
         (
             "β = 0.98",
-            "β = 0.98: window 50, valley 44 late, error 0.416 (data: 0.300). "
+            "β = 0.98: window 50, lag 44 samples, error 0.416 (data: 0.300). "
             "At sample 300 the weights sum to 0.998.",
         ),
         (
             "β = 0.999",
-            "β = 0.999: window 1000, valley 118 late, error 0.707 (data: 0.300). "
+            "β = 0.999: window 1000, lag 118 samples, error 0.707 (data: 0.300). "
             "At sample 300 the weights sum to 0.259.",
         ),
         (
             "the start",
-            "β = 0.98: window 50, valley 44 late, error 0.416 (data: 0.300). "
+            "β = 0.98: window 50, lag 44 samples, error 0.416 (data: 0.300). "
             "At sample 10 the weights sum to 0.183.",
         ),
         (
             "the start, corrected",
-            "β = 0.98, corrected: window 50, valley 44 late, error 0.386 (data: 0.300). "
+            "β = 0.98, corrected: window 50, lag 44 samples, error 0.386 (data: 0.300). "
             "At sample 10 the weights sum to 1.000.",
         ),
     ],
