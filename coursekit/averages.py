@@ -34,7 +34,7 @@ def ewma(values: ArrayLike, beta: float, bias_correction: bool = False) -> Array
     Raises
     ------
     ValueError
-        If `beta` lies outside [0, 1) or `values` is a single number.
+        If `beta` lies outside [0, 1) or `values` is a single number or empty.
 
     References
     ----------
@@ -45,6 +45,8 @@ def ewma(values: ArrayLike, beta: float, bias_correction: bool = False) -> Array
     v = np.asarray(values, dtype=np.float64)
     if v.ndim == 0:
         raise ValueError("values must be a series: pass a list or an array, not one number")
+    if not len(v):
+        raise ValueError("values must hold at least one number, but the series is empty")
     averages = np.empty_like(v)
     s = np.zeros(v.shape[1:])
     with np.errstate(all="ignore"):

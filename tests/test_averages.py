@@ -105,6 +105,7 @@ def test_shadow_of_arrays():
         (lambda: ewma([1, 2], 1), r"beta must lie in \[0, 1\)"),
         (lambda: ewma([1, 2], -0.1), r"beta must lie in \[0, 1\)"),
         (lambda: ewma(3, 0.9), "values must be a series"),
+        (lambda: ewma([], 0.9), "values must hold at least one number"),
         (lambda: ewma_weights(1, 3), "beta must"),
         (lambda: ewma_weights(0.9, -1), "n must be a whole number"),
         (lambda: ShadowAverage(1, 0), "decay must"),

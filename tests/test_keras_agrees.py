@@ -306,6 +306,24 @@ def test_shadow_average(decay, with_num_updates):
         np.testing.assert_allclose(shadow, theirs.average(w), atol=1e-5)
 
 
+@pytest.mark.parametrize("momentum", [0.1, 0.9, 0.999])
+def test_use_ema_is_a_shadow_that_starts_after_the_first_step(momentum):
+    """What lecture 06 says of Keras: no zero at the start, no ramp, overwritten at the end."""
+    gradients = np.random.default_rng(0).normal(size=(60, 250)).astype("float32")
+    w = keras.Variable(np.ones(250, "float32"))
+    optimizer = keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=momentum)
+    seen = []
+    for gradient in gradients:
+        optimizer.apply([tf.constant(gradient)], [w])
+        seen.append(w.numpy())
+    ours = averages.ShadowAverage(momentum, seen[0])
+    for value in seen[1:]:
+        ours.update(value)
+    assert not np.allclose(w, ours.shadow, atol=1e-3)
+    optimizer.finalize_variable_values([w])
+    np.testing.assert_allclose(w, ours.shadow, atol=1e-5)
+
+
 def test_back_propagation():
     """200 random networks against `tf.GradientTape`."""
     rng = np.random.default_rng(0)
