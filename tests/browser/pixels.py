@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 
 import numpy as np
@@ -17,11 +18,9 @@ def picture(place: Page | Locator) -> np.ndarray:
 
 def overlay(place: Page | Locator) -> np.ndarray:
     """Read the moving artists of the first figure alone, from its canvas: (height, width, 4)."""
-    size, data = place.locator(".ck-picture canvas").first.evaluate(
-        "c => [[c.height, c.width],"
-        " Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data)]"
-    )
-    return np.array(data, dtype=np.uint8).reshape(*size, 4)
+    url = place.locator(".ck-picture canvas").first.evaluate("canvas => canvas.toDataURL()")
+    png = base64.b64decode(url.partition(",")[2])
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGBA"))
 
 
 def difference(shot: np.ndarray, png: bytes) -> float:

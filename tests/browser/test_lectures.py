@@ -30,6 +30,7 @@ def test_a_lecture_shows_its_pictures_before_it_is_run(open_page, lab_folder, pa
     page = open_page(path.name, run=False)
     shown = page.locator(".jp-OutputArea-output img")
     # JupyterLab builds cells as they come into view.
+    page.locator(".jp-Notebook").hover()
     for _ in range(60):
         if shown.count() >= min(3, pictures(path)):
             break

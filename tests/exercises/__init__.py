@@ -12,6 +12,7 @@ All variants of one exercise run in one process, apart from pytest's, because im
 takes seconds. Executing code of strangers needs a sandbox; this code is ours.
 """
 
+import copy
 import json
 import os
 import re
@@ -75,10 +76,31 @@ def code_cells(notebook: Any, answers: dict[str, str] | None = None) -> list[Cel
             continue
         about = cell.metadata.get("nbgrader", {})
         grade_id = about.get("grade_id", "")
-        is_test = about.get("grade") and not about.get("solution")
         source = answers.get(grade_id, cell.source) if about.get("solution") else cell.source
-        cells.append(Cell(grade_id, source, about.get("points") if is_test else None))
+        cells.append(Cell(grade_id, source, about.get("points") if is_test(cell) else None))
     return cells
+
+
+def is_test(cell: Any) -> bool:
+    """Tell whether a cell holds tests (and is not graded by hand)."""
+    about = cell.metadata.get("nbgrader", {})
+    return bool(about.get("grade") and not about.get("solution"))
+
+
+def only_task_of(grade_id: str, notebook: Any) -> Any:
+    """Give a notebook without the test cells of other tasks than that of `grade_id`.
+
+    A wrong answer is caught by the tests of its own task. Another task's may train for seconds.
+    """
+    task, tasks = 0, {}
+    for cell in notebook.cells:
+        task += cell.cell_type == "markdown" and cell.source.startswith("## Task")
+        tasks[cell.id] = task
+        if cell.metadata.get("nbgrader", {}).get("grade_id") == grade_id:
+            wanted = task
+    kept = copy.deepcopy(notebook)
+    kept.cells = [cell for cell in kept.cells if tasks[cell.id] == wanted or not is_test(cell)]
+    return kept
 
 
 def answer_cells(notebook: Any) -> dict[str, str]:
@@ -124,7 +146,8 @@ def run_variants(solution: Any, student: Any, wrong: dict[str, Wrong]) -> dict[s
         STUB: (code_cells(solution, answer_cells(student)), "0"),
     }
     for name, answer in wrong.items():
-        variants[name] = (code_cells(solution, {answer.grade_id: answer.code}), "0")
+        notebook = only_task_of(answer.grade_id, solution)
+        variants[name] = (code_cells(notebook, {answer.grade_id: answer.code}), "0")
     job = {
         name: {"cells": [asdict(cell) for cell in cells], "seed": seed}
         for name, (cells, seed) in variants.items()

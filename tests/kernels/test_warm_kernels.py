@@ -72,7 +72,7 @@ print(json.dumps(dict(
     assert seen["children"] == "a b=ü\n"
     assert seen["user"] is None
     assert seen["parent"] == str(os.getpid())
-    assert seen["leaked"] == []
+    assert set(seen["leaked"]) == {name for name in env if "COURSEKIT" in name}
     assert seen["term"] is True
     assert seen["mask"] == 0
     assert (seen["argv"], seen["program"]) == (["-f"], "ipykernel_launcher.py")
@@ -233,7 +233,9 @@ def test_interrupt_during_fit(open_kernel):
     while reply["parent_header"]["msg_id"] != identifier:
         reply = kernel.client.get_shell_msg(timeout=60)
     assert reply["content"]["ename"] == "KeyboardInterrupt"
-    assert kernel.run("print(model.count_params())") == "15\n"
+    # ipykernel drops what arrives in the moment after an error: ask until it listens again.
+    answers = (kernel.run("print(model.count_params())") for _ in range(20))
+    assert next(filter(None, answers), "") == "15\n"
 
 
 def wait_for_output(kernel, word: str) -> None:
