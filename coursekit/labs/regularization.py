@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import contourpy  # matplotlib's own contour generator
 import numpy as np
 
-from coursekit import datasets, ensembles, optimizers, plots
+from coursekit import datasets, ensembles, plots, schedules
 from coursekit.labs.lab import Control, Lab, Prediction
 
 FILE = Path(__file__).parents[1] / "data" / "ring_networks.npz"
@@ -28,7 +28,7 @@ DROPOUTS = (0.0, 0.2, 0.5)
 PENALTIES = ("L1", "L2")
 LAMBDAS = (0.0, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 
-SAMPLES, STEPS, LEARNING_RATE = 100, 2000, 0.01
+SAMPLES, STEPS, LEARNING_RATE = 100, 4000, 0.01
 EDGE = 3.2  # the picture shows −EDGE … EDGE
 GRID = np.linspace(-EDGE, EDGE, 61)
 OUTCOMES = ("underfits", "fits well", "overfits")
@@ -108,7 +108,7 @@ def train(width: int, chosen: list[tuple[float, float, str, float]]) -> ensemble
         training_data(0).x,
         np.array([training_data(noise).y for noise in noises]),
         STEPS,
-        optimizers.Adam(LEARNING_RATE),
+        schedule=schedules.cosine_decay(LEARNING_RATE, STEPS),
         l1=np.where(penalties == "L1", strengths, 0),
         l2=np.where(penalties == "L2", strengths, 0),
         dropout=dropouts,
