@@ -178,7 +178,7 @@ def train(
         Share of hidden neurons that is silenced in each step, anew for each sample; the others
         are divided by 1 − dropout, as in Keras.
     seed : int
-        Of the generator that draws the silenced neurons.
+        Of the generator that draws the silenced neurons, for all members alike.
     every : int
         Yield after so many steps.
 
@@ -216,7 +216,8 @@ def train(
         rows = slice(t % batches * batch_size, (t % batches + 1) * batch_size)
         kept = None
         if dropout.any():
-            draws = random.random((members, len(x[rows]), width), dtype=np.float32)
+            # The same draws for all members: each is trained as if it were alone.
+            draws = random.random((len(x[rows]), width))
             kept = (draws >= dropout[..., None]) / (1 - dropout[..., None])
         g = _gradient(Ensemble(theta, inputs, width), x[rows], y[:, rows], kept)
         w = theta[:, :weights]

@@ -51,8 +51,10 @@ def test_training_side_by_side_is_training_one_by_one():
         for t in range(60):
             rows = [slice(0, 15), slice(15, 30), slice(30, 40)][t % 3]  # the last one is shorter
             _, slopes = penalised(network, X[rows], Y[rows], l1[member], l2[member])
-            network.weights = [w - 0.05 * g for w, g in zip(network.weights, slopes[:2])]
-            network.biases = [b - 0.05 * g for b, g in zip(network.biases, slopes[2:])]
+            network.weights = [
+                w - 0.05 * g for w, g in zip(network.weights, slopes[:2], strict=True)
+            ]
+            network.biases = [b - 0.05 * g for b, g in zip(network.biases, slopes[2:], strict=True)]
         expected = np.concatenate([part.ravel() for part in network.weights + network.biases])
         np.testing.assert_allclose(trained.theta[member], expected, rtol=1e-9, atol=1e-12)
 
@@ -79,9 +81,7 @@ def test_training_agrees_with_keras():
     layers[1].set_weights([W2, b2[0]])
     model.compile(keras.optimizers.SGD(0.02), loss="mse")
     model.fit(X, Y, batch_size=10, epochs=15, shuffle=False, verbose=0)
-    ours = ensembles.fit(
-        begun, X, Y, 60, optimizers.SGD(0.02), batch_size=10, l1=0.002, l2=0.005
-    )
+    ours = ensembles.fit(begun, X, Y, 60, optimizers.SGD(0.02), batch_size=10, l1=0.002, l2=0.005)
     for part, theirs in zip(
         ours.layers(),
         (layers[0].kernel, layers[1].kernel, layers[0].bias, layers[1].bias),
@@ -114,14 +114,30 @@ def test_dropout_keeps_the_gradient_right_on_average():
     The output of a network is linear in the survivors, so the mean output over many masks is the
     output without dropout; its spread grows with p / (1 − p).
     """
-    begun = ensembles.start(30, [0] * 2000)
-    kept = ensembles.fit(begun, X[:1], [[0.0]], 1, optimizers.SGD(1.0), dropout=0.3, seed=4)
-    moved = -kept.theta[:, -1] + begun.theta[:, -1]  # slope of the output bias: 2 · output
+    begun = ensembles.start(30, [0])
+    moved = np.array(
+        [
+            begun.theta[0, -1]  # one step with η = 1 moves the output bias by its slope, 2 · output
+            - ensembles.fit(
+                begun, X[:1], [[0.0]], 1, optimizers.SGD(1.0), dropout=0.3, seed=seed
+            ).theta[0, -1]
+            for seed in range(2000)
+        ]
+    )
     output = begun.predict(X[:1])[0, 0]
     assert moved.mean() / 2 == pytest.approx(output, abs=5 * moved.std() / 2 / np.sqrt(2000))
     W1, W2, b1, _ = (part[0] for part in begun.layers())
     parts = np.maximum(X[:1] @ W1 + b1, 0) * W2.T
     assert moved.std() / 2 == pytest.approx(np.sqrt(0.3 / 0.7 * np.sum(parts**2)), rel=0.1)
+
+
+def test_a_member_is_trained_as_if_it_were_alone():
+    begun = ensembles.start(6, [0, 1, 2])
+    options = {"dropout": 0.4, "l1": 0.01, "batch_size": 15, "seed": 3}
+    together = ensembles.fit(begun, X, Y, 50, **options)
+    for member in range(3):
+        alone = ensembles.fit(ensembles.start(6, [member]), X, Y, 50, **options)
+        np.testing.assert_allclose(together.theta[member], alone.theta[0], rtol=1e-9, atol=1e-12)
 
 
 def test_dropout_of_zero_changes_nothing_for_its_members():

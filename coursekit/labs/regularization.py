@@ -9,7 +9,6 @@ This makes them again:
 
 from __future__ import annotations
 
-import os
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,7 +28,7 @@ PENALTIES = ("L1", "L2")
 LAMBDAS = (0.0, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 
 SAMPLES, STEPS, LEARNING_RATE = 100, 4000, 0.01
-EDGE = 3.2  # the picture shows −EDGE … EDGE
+EDGE = 3.4  # the picture shows −EDGE … EDGE
 GRID = np.linspace(-EDGE, EDGE, 61)
 OUTCOMES = ("underfits", "fits well", "overfits")
 
@@ -102,7 +101,9 @@ def settings() -> list[tuple[float, float, str, float]]:
 
 def train(width: int, chosen: list[tuple[float, float, str, float]]) -> ensembles.Ensemble:
     """Train one network of `width` neurons for each of the `chosen` settings, side by side."""
-    noises, dropouts, penalties, strengths = (np.array(column) for column in zip(*chosen, strict=True))
+    noises, dropouts, penalties, strengths = (
+        np.array(column) for column in zip(*chosen, strict=True)
+    )
     return ensembles.fit(
         ensembles.start(width, [0] * len(chosen), stddev=None),
         training_data(0).x,
@@ -126,14 +127,14 @@ def measure(networks: ensembles.Ensemble, chosen: list[tuple[float, float, str, 
 
 def make(path: Path = FILE) -> None:
     """Train all networks and write the file."""
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for width in WIDTHS:
         networks = train(width, settings())
         arrays[f"theta_{width}"] = networks.theta.astype(np.float32)
         arrays[f"losses_{width}"] = measure(networks, settings()).astype(np.float32)
     unfinished = path.with_suffix(".part.npz")
     np.savez_compressed(unfinished, **arrays)
-    os.replace(unfinished, path)
+    unfinished.replace(path)
 
 
 @cache
@@ -155,7 +156,8 @@ def boundary(network: ensembles.Ensemble) -> np.ndarray:
     plane = np.stack(np.meshgrid(GRID, GRID), axis=-1)
     output = network.predict(plane.reshape(-1, 2))[0].reshape(plane.shape[:2])
     contour = contourpy.contour_generator(GRID, GRID, output, line_type="ChunkCombinedNan")
-    ((points,),) = contour.lines(0.5)
+    pieces: Any = contour.lines(0.5)
+    ((points,),) = pieces
     return np.full((1, 2), np.nan) if points is None else points
 
 
