@@ -125,8 +125,11 @@ def yogurt_sales(n: int = 32, seed: int = 23455) -> Samples:
     return Samples(x, x[:, :1] + x[:, 1:] + (noise / 10 - 0.05))
 
 
-def two_class_ring(n: int = 300, seed: int = 2) -> Samples:
+def two_class_ring(n: int = 300, seed: int = 2, noise: float = 0.0) -> Samples:
     """Make points around the origin: class 1 inside the circle x₀² + x₁² < 2, class 0 outside.
+
+    The points do not depend on `noise`, and whoever is in the wrong class with a little noise
+    stays there with more.
 
     Parameters
     ----------
@@ -134,6 +137,8 @@ def two_class_ring(n: int = 300, seed: int = 2) -> Samples:
         Number of points.
     seed : int
         Seed of `numpy.random.RandomState`.
+    noise : float
+        Probability with which a point gets the wrong class, 0 to 1.
 
     Returns
     -------
@@ -145,16 +150,20 @@ def two_class_ring(n: int = 300, seed: int = 2) -> Samples:
     Raises
     ------
     ValueError
-        If `n` or `seed` cannot be used.
+        If `n`, `seed` or `noise` cannot be used.
 
     References
     ----------
     Peking University, MOOC "人工智能实践：TensorFlow 笔记", lecture 4, program opt4_7.
     """
     _require_size(n)
-    x = _random_state(seed).randn(n, 2)
+    if not 0 <= noise <= 1:
+        raise ValueError(f"noise is a probability, 0 to 1, not {noise!r}")
+    random = _random_state(seed)
+    x = random.randn(n, 2)
     inside = np.sum(x**2, axis=1, keepdims=True) < 2
-    return Samples(x, inside.astype(np.int64))
+    wrong = random.rand(n, 1) < noise
+    return Samples(x, (inside ^ wrong).astype(np.int64))
 
 
 def noisy_cosine(n: int = 500, sigma: float = 0.3, seed: int = 0) -> NoisyCurve:

@@ -61,6 +61,23 @@ def test_two_class_ring_has_the_expected_share_inside():
     assert y.mean() == pytest.approx(1 - np.exp(-1), abs=0.005)
 
 
+def test_two_class_ring_with_wrong_classes():
+    clean, little, much = (datasets.two_class_ring(20_000, 3, noise) for noise in (0, 0.1, 0.3))
+    for samples, noise in ((little, 0.1), (much, 0.3)):
+        np.testing.assert_array_equal(samples.x, clean.x)
+        assert np.mean(samples.y != clean.y) == pytest.approx(noise, abs=0.01)
+    assert np.all((much.y != clean.y)[little.y != clean.y])
+    np.testing.assert_array_equal(
+        datasets.two_class_ring(9, noise=1).y, 1 - datasets.two_class_ring(9).y
+    )
+
+
+@pytest.mark.parametrize("noise", [-0.1, 1.5, np.nan])
+def test_two_class_ring_refuses_an_impossible_noise(noise):
+    with pytest.raises(ValueError, match="noise is a probability"):
+        datasets.two_class_ring(noise=noise)
+
+
 def test_noisy_cosine():
     t, clean, noisy = datasets.noisy_cosine()
     assert t.shape == clean.shape == noisy.shape == (500,)
