@@ -31,7 +31,7 @@ def test_a_lecture_shows_its_pictures_before_it_is_run(open_page, lab_folder, pa
     shown = page.locator(".jp-OutputArea-output img")
     # JupyterLab builds cells as they come into view.
     page.locator(".jp-Notebook").hover()
-    for _ in range(60):
+    for _ in range(300):
         if shown.count() >= min(3, pictures(path)):
             break
         page.mouse.wheel(0, 1500)
