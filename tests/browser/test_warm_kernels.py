@@ -1,15 +1,17 @@
 """Warm kernels in real JupyterLab: the outputs of cold ones, interrupt, restart and death."""
 
+import copy
 import os
 import signal
 from pathlib import Path
 
 import nbformat
 import pytest
+from nbconvert.preprocessors import ClearOutputPreprocessor
 
 from coursekit import kernels
 from tests.browser import jupyter
-from tests.kernels.small_notebook import CELLS, comparable, notebook, run
+from tests.kernels.small_notebook import CELLS, comparable, notebook, run, texts
 from tests.kernels.support import private_folders
 
 pytestmark = [
@@ -17,6 +19,7 @@ pytestmark = [
     pytest.mark.skipif(kernels.unsupported() is not None, reason="no warm kernels here"),
 ]
 
+LECTURE = Path(__file__).parents[2] / "notebooks" / "11_sequential_mnist.ipynb"
 CELLS_DONE = """count => {
     const cells = window.jupyterapp.shell.currentWidget.content.model.sharedModel.toJSON().cells;
     return cells.filter(cell => cell.execution_count).length >= count;
@@ -38,21 +41,48 @@ def folders():
 
 
 @pytest.fixture(scope="module")
-def page(folders, browser, tmp_path_factory):
-    """Open the small notebook in a JupyterLab that has warm kernels switched on."""
+def server(folders, tmp_path_factory):
+    """Run JupyterLab with warm kernels switched on: its folder and address."""
     folder = tmp_path_factory.mktemp("warm")
-    book = notebook()
-    book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(book, folder / "small.ipynb")
     with pytest.MonkeyPatch.context() as patch:
         for name, value in kernels.environment().items():
             patch.setenv(name, value)
         with jupyter.jupyterlab(folder, folder / "private") as address:
-            page = browser.new_page()
-            jupyter.open_notebook(page, address, "small.ipynb")
-            yield page
-            page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
-            page.close()
+            yield folder, address
+
+
+@pytest.fixture(scope="module")
+def page(server, browser):
+    """Open the small notebook."""
+    folder, address = server
+    book = notebook()
+    book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(book, folder / "small.ipynb")
+    page = browser.new_page()
+    jupyter.open_notebook(page, address, "small.ipynb")
+    yield page
+    page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+    page.close()
+
+
+@pytest.mark.mnist
+def test_the_mnist_lecture_says_what_it_says_cold(server, browser):
+    """The committed outputs; tests/kernels shows that a cold kernel gives them, too."""
+    folder, address = server
+    book = nbformat.read(LECTURE, 4)
+    cleared, _ = ClearOutputPreprocessor().preprocess(copy.deepcopy(book), {})
+    nbformat.write(cleared, folder / LECTURE.name)
+    page = browser.new_page()
+    jupyter.open_notebook(page, address, LECTURE.name)
+    jupyter.start_command(page, "notebook:run-all-cells")
+    count = sum(cell.cell_type == "code" for cell in book.cells)
+    page.wait_for_function(CELLS_DONE, arg=count, timeout=180_000)
+    page.wait_for_timeout(500)  # the last cell's output
+    shown = page.evaluate(
+        "window.jupyterapp.shell.currentWidget.content.model.sharedModel.toJSON()"
+    )
+    assert texts(shown) == texts(book)
+    page.close()
 
 
 def test_jupyterlab_runs_all(page, tmp_path):

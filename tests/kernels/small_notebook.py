@@ -32,11 +32,25 @@ def notebook() -> nbformat.NotebookNode:
 
 
 def run(book: nbformat.NotebookNode, kind: str, folder: Path) -> list[object]:
+    return comparable(executed(book, kind, folder))
+
+
+def executed(book: nbformat.NotebookNode, kind: str, folder: Path) -> nbformat.NotebookNode:
     book = copy.deepcopy(book)
     NotebookClient(book, kernel_name=kind, timeout=300, startup_timeout=120).execute(
         cwd=str(folder)
     )
-    return comparable(book)
+    return book
+
+
+def texts(book: dict) -> list[str]:
+    """What each code cell says: printed text, then the text of every other output."""
+    said = []
+    for cell in book["cells"]:
+        outputs = cell.get("outputs", []) if cell["cell_type"] == "code" else []
+        printed = "".join(out["text"] for out in outputs if out["output_type"] == "stream")
+        said += [printed, *(out["data"]["text/plain"] for out in outputs if "data" in out)]
+    return said
 
 
 def comparable(book: dict) -> list[object]:
