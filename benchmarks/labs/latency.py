@@ -1,6 +1,6 @@
 """Measure how soon a slider's event reaches the picture, in real JupyterLab.
 
-Our labs and `ipywidgets.interact` with a new matplotlib figure are measured in one run, turn by
+All our labs (each a sweep), one of them live, and `ipywidgets.interact` with a new matplotlib figure are measured in one run, turn by
 turn, first on the machine as it is and then beside processes that keep every core busy::
 
     uv run python -m benchmarks.labs.latency
@@ -26,9 +26,10 @@ from pathlib import Path
 from playwright.sync_api import Page
 
 from tests.browser import jupyter
+from tests.browser.test_all_labs import LABS
 
 HERE = Path(__file__).parent
-ROUNDS, KEYS = 5, 8
+ROUNDS, KEYS = 4, 6
 
 INTERACT = """
 import matplotlib.pyplot as plt
@@ -51,8 +52,8 @@ def show(rate):
 interact(show, rate=SelectionSlider(options=RATES, value=0.2, description="learning rate η"))
 """
 NOTEBOOKS = {
-    "sweep": "from coursekit.labs import learning_rate\nlearning_rate.explore()",
-    "live": "from coursekit.labs import learning_rate\nlearning_rate.explore(sweep=False)",
+    **{name: f"from coursekit.labs import {name.split('.')[0]}\n{name}()" for name in LABS},
+    "learning_rate.explore, live": "from coursekit.labs import learning_rate\nlearning_rate.explore(sweep=False)",
     "interact": INTERACT,
 }
 
@@ -187,10 +188,11 @@ def run() -> dict[str, object]:
         browser = stack.enter_context(jupyter.chromium())
         pages = {}
         for name, cell in NOTEBOOKS.items():
-            jupyter.write_notebook(course / f"{name}.ipynb", cell)
+            file = f"{len(pages)}.ipynb"
+            jupyter.write_notebook(course / file, cell)
             page = browser.new_context(viewport={"width": 1100, "height": 900}).new_page()
             page.add_init_script(WATCH)
-            jupyter.open_notebook(page, address, f"{name}.ipynb")
+            jupyter.open_notebook(page, address, file)
             jupyter.command(page, "notebook:run-all-cells")
             jupyter.slider(page, "").first.wait_for(timeout=90_000)
             page.wait_for_timeout(2000)
