@@ -1,7 +1,8 @@
 """Measure how soon a slider's event reaches the picture, in real JupyterLab.
 
-All our labs (each a sweep), one of them live, and `ipywidgets.interact` with a new matplotlib figure are measured in one run, turn by
-turn, first on the machine as it is and then beside processes that keep every core busy::
+All our labs (each a sweep), one of them live, and `ipywidgets.interact` with a new matplotlib
+figure are measured in one run, turn by turn, first on the machine as it is and then beside
+processes that keep every core busy::
 
     uv run python -m benchmarks.labs.latency
 
@@ -53,7 +54,8 @@ interact(show, rate=SelectionSlider(options=RATES, value=0.2, description="learn
 """
 NOTEBOOKS = {
     **{name: f"from coursekit.labs import {name.split('.')[0]}\n{name}()" for name in LABS},
-    "learning_rate.explore, live": "from coursekit.labs import learning_rate\nlearning_rate.explore(sweep=False)",
+    "learning_rate.explore, live": "from coursekit.labs import learning_rate\n"
+    "learning_rate.explore(sweep=False)",
     "interact": INTERACT,
 }
 
@@ -156,11 +158,13 @@ def _spin() -> None:
 def measure(pages: dict[str, Page]) -> dict[str, dict[str, float]]:
     """Time all notebooks in turn."""
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in pages}
-    for turn in range(ROUNDS):
+    for page in pages.values():  # away from the slider's right end
+        jupyter.slider(page, "").first.press("ArrowLeft")
+    for _ in range(ROUNDS):
         for name, page in pages.items():
             page.bring_to_front()
-            key = "ArrowRight" if turn % 2 == 0 else "ArrowLeft"
-            times[name] += [press_and_time(page, key) for _ in range(KEYS)]
+            keys = ("ArrowRight", "ArrowLeft") * (KEYS // 2)
+            times[name] += [press_and_time(page, key) for key in keys]
     return {name: _summary(each) for name, each in times.items()}
 
 
