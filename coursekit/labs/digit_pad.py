@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 import traitlets
 
 from coursekit import pictures, plots
-from coursekit.labs.figure import STATIC, stylesheet
+from coursekit.labs.figure import STATIC, saved_output, stylesheet
 
 INK_SIDE = 56
 
@@ -77,12 +76,9 @@ class DigitPad(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         bundle = super()._repr_mimebundle_(**options)
-        data = dict(bundle[0] if isinstance(bundle, tuple) else bundle or {})
         seen, probabilities = self.read(self._example)
         text = "Drawing pad. Its example: " + sentence(probabilities, percent=False)
-        data["image/png"] = base64.b64encode(_picture(seen, probabilities)).decode()
-        data["text/plain"] = text
-        return data, {"image/png": {"alt": text, "width": 600, "height": 240}}
+        return saved_output(bundle, _picture(seen, probabilities), text, (6.0, 2.4))
 
 
 def sentence(probabilities: np.ndarray | None, percent: bool = True) -> str:

@@ -8,6 +8,7 @@ more. All mathematics stays in Python.
 
 from __future__ import annotations
 
+import base64
 import io
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -228,6 +229,32 @@ def _halo(line: Any, pixel: float) -> dict[str, Any] | None:
 def pack_lines(lines: Sequence[str]) -> bytes:
     """Compress many short texts for the browser, which undoes it (zlib, one line each)."""
     return zlib.compress("\n".join(lines).encode(), level=1)
+
+
+def saved_output(
+    bundle: Any, png: bytes, text: str, size: tuple[float, float]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Add to a widget's output what shows where no widget can run.
+
+    Parameters
+    ----------
+    bundle : tuple, dict or None
+        What the widget's own ``_repr_mimebundle_`` gave.
+    png : bytes
+        The picture.
+    text : str
+        What it shows, in words.
+    size : tuple of float
+        The picture's width and height in inches (100 CSS pixels each).
+
+    Returns
+    -------
+    data, metadata : dict
+    """
+    data = dict(bundle[0] if isinstance(bundle, tuple) else bundle or {})
+    data |= {"image/png": base64.b64encode(png).decode(), "text/plain": text}
+    width, height = (round(side * 100) for side in size)
+    return data, {"image/png": {"alt": text, "width": width, "height": height}}
 
 
 class OverlayFigure(anywidget.AnyWidget):

@@ -15,7 +15,6 @@ browser only picks a frame: it answers within one screen refresh, also without a
 
 from __future__ import annotations
 
-import base64
 import itertools
 import math
 import threading
@@ -28,7 +27,7 @@ import numpy as np
 from matplotlib.text import Text
 
 from coursekit import plots
-from coursekit.labs.figure import OverlayFigure, Paint, Stage
+from coursekit.labs.figure import OverlayFigure, Paint, Stage, saved_output
 
 
 @dataclass(frozen=True)
@@ -257,11 +256,7 @@ class Lab(ipywidgets.VBox):
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         bundle = super()._repr_mimebundle_(**options)
-        data = dict(bundle[0] if isinstance(bundle, tuple) else bundle or {})
-        data["image/png"] = base64.b64encode(self.png()).decode()
-        data["text/plain"] = self.sentence
-        width, height = (int(side * 100) for side in self.size)
-        return data, {"image/png": {"alt": self.sentence, "width": width, "height": height}}
+        return saved_output(bundle, self.png(), self.sentence, self.size)
 
     # ---------------------------------------------------------------- frames
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import threading
 import time
 from typing import Any, NamedTuple
@@ -11,11 +10,10 @@ import numpy as np
 
 from coursekit import plots
 from coursekit.labs.digit_pad import DigitPad
-from coursekit.labs.figure import OverlayFigure, Stage
+from coursekit.labs.figure import OverlayFigure, Stage, saved_output
 
 UPDATE_SECONDS = 0.15  # often enough to look alive, seldom enough not to slow training
 LOSS_TOP = 2.4  # an untrained classifier of ten digits starts near ln 10 = 2.303
-CURVES = ("loss", "val_loss", "accuracy", "val_accuracy")
 
 
 class Progress(NamedTuple):
@@ -158,14 +156,11 @@ class LiveCurves:
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         bundle = self.figure._repr_mimebundle_(**options)
-        data = dict(bundle[0] if isinstance(bundle, tuple) else bundle or {})
         with self._lock:
             stage = self.figure.stages["light"]
             self._draw(stage.artists)
-            data["image/png"] = base64.b64encode(plots.png(stage.figure)).decode()
-        data["text/plain"] = self.text
-        width, height = (int(side * 100) for side in self.size)
-        return data, {"image/png": {"alt": self.text, "width": width, "height": height}}
+            picture = plots.png(stage.figure)
+        return saved_output(bundle, picture, self.text, self.size)
 
 
 def live_curves() -> Any:
