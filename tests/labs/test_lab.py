@@ -113,6 +113,15 @@ def test_far_away_and_missing_points_do_not_break_the_canvas():
     assert np.isnan(pixels[5])
 
 
+def test_canvas_pixels_count_from_the_top_left():
+    stage = Stage(paint)
+    stage.artists["line"].set_data([0, 1], [10, 0])  # the corners of the axes
+    left, top, width, height = stage.axes_box(0)
+    corners = stage.pixels([stage.coordinates()])[0, :4]
+    np.testing.assert_allclose(corners, [left, top, left + width, top + height], atol=0.01)
+    assert top < 180 < top + height
+
+
 def test_shorter_runs_are_filled_up_with_gaps():
     stage = Stage(paint)
     line = stage.artists["line"]

@@ -43,6 +43,11 @@ def test_a_prefix_of_a_run_is_a_shorter_run():
     assert learning_rate.describe(long, 9) == learning_rate.describe(short, 9)
 
 
+def test_arrival_is_told_at_the_step_that_arrives(lab):
+    assert lab.set(learning_rate=0.2, start=5, steps=19).sentence.endswith("in 19 steps.")
+    assert "after 18 steps" in lab.set(steps=18).sentence
+
+
 def test_the_outcome_follows_from_the_factor():
     outcomes = [learning_rate.outcome(learning_rate.compute(rate, 5, 3))
                 for rate in (1e-3, 0.2, 0.5, 0.9, 1.0, 1.01)]  # fmt: skip
