@@ -37,18 +37,38 @@ def release(notebook: Any) -> Any:
     NotebookError
         If nbgrader is not installed, or the notebook breaks its rules; in one line.
     """
-    student = canonical(copy.deepcopy(notebook))
+    student = canonical(without_answers(canonical(copy.deepcopy(notebook))))
+    _check_student_version(student)
+    return student
+
+
+def without_answers(notebook: Any) -> Any:
+    """Take solutions, hidden tests and outputs out of any nbgrader notebook.
+
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+        With nbgrader metadata (schema 3). It may be modified.
+
+    Returns
+    -------
+    nbformat.NotebookNode
+        What nbgrader would hand out.
+
+    Raises
+    ------
+    NotebookError
+        If nbgrader is not installed, or the notebook breaks its rules; in one line.
+    """
     resources: dict[str, Any] = {}
     for step in _steps():
         preprocessor = step()
         preprocessor.log = _silent_log()  # what it logs, it raises as well
         try:
-            student, resources = preprocessor.preprocess(student, resources)
+            notebook, resources = preprocessor.preprocess(notebook, resources)
         except Exception as error:  # RuntimeError, ValidationError, KeyError: nbgrader's choice
-            raise NotebookError(_reason(student, error)) from error
-    student = canonical(student)
-    _check_student_version(student)
-    return student
+            raise NotebookError(_reason(notebook, error)) from error
+    return notebook
 
 
 def _steps() -> list[type]:
