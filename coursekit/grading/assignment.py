@@ -333,9 +333,9 @@ def plan(assignment: Assignment, content: bytes) -> Plan:
     _note_differences(assignment, handed, first, made)
     steps = list(_steps(assignment, first, followers))
     made.steps = [{"index": index, **step} for index, step in enumerate(steps)]
-    for cell in assignment.cells:
-        if cell.kind in ("manual", "task"):
-            made.answers[cell.grade_id] = _answer(cell, first, followers, made)
+    for asked in assignment.cells:
+        if asked.kind in ("manual", "task"):
+            made.answers[asked.grade_id] = _answer(asked, first, followers, made)
     return made
 
 

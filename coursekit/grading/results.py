@@ -87,6 +87,8 @@ class Result:
         Most bytes used at one time.
     origin : str
         Name of the file that was handed in.
+    student_id : str
+        Number in the learning platform, where the file name tells it.
     key : str
         Hash of submission, tests and environment: same key, same result.
     """
@@ -105,6 +107,7 @@ class Result:
     cpu_seconds: float = 0.0
     memory: int = 0
     origin: str = ""
+    student_id: str = ""
     key: str = ""
 
     @property
