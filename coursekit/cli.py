@@ -5,30 +5,15 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from coursekit import __version__, course
 from coursekit.kernels.commands import app as kernel_commands
-
-
-def stop(message: str) -> NoReturn:
-    """End the command on a user's mistake: one plain line on stderr, exit code 2."""
-    typer.echo(f"coursekit: {' '.join(message.split())}", err=True)
-    raise SystemExit(2)
-
-
-@contextlib.contextmanager
-def plain_errors(*kinds: type[Exception]) -> Iterator[None]:
-    """Say the errors that a user can mend in one line; any other keeps its traceback."""
-    try:
-        yield
-    except kinds as error:
-        stop(str(error))
+from coursekit.terminal import plain_errors, stop
 
 
 class _PlainGroup(TyperGroup):

@@ -151,9 +151,12 @@ def read_assignment(path: Path) -> Assignment:
     """
     try:
         notebook = notebooks.read(path)
-        released = _released(notebook)
     except notebooks.NotebookError as error:
         raise GradingError(str(error)) from None
+    try:
+        released = _released(notebook)
+    except notebooks.NotebookError as error:
+        raise GradingError(f"{path}: {error}") from None
     _check_language(notebook, path)
     cells, title = [], ""
     for cell, handed_out in zip(notebook.cells, released.cells, strict=True):
