@@ -45,10 +45,10 @@ def installed(tmp_path: Path) -> Path:
 
 def make_course(package: Path, root: Path, *more: str) -> Path:
     package.mkdir(parents=True)
-    modules = ("__init__", "cli", "contents", "course", "notebooks", "server")
+    modules = ("__init__", "cli", "contents", "course", "notebooks", "server", "terminal")
     for name in [f"{module}.py" for module in modules]:
         shutil.copy(PACKAGE / name, package)
-    for name in ("jupyter", "kernels"):
+    for name in ("grading", "jupyter", "kernels"):
         shutil.copytree(PACKAGE / name, package / name)
     exercise = "exercises/04_learning_rate/learning_rate"
     for name in (*(f"notebooks/{name}" for name in LECTURES), exercise):
