@@ -16,7 +16,7 @@ import distributed
 
 from coursekit.grading.limits import GradingError
 from coursekit.grading.results import Result
-from coursekit.grading.runner import Grader, Submission
+from coursekit.grading.runner import Grader, Submission, read
 
 PLUGIN = "coursekit-grader"
 RETRIES = 3  # with other workers, when one dies
@@ -132,8 +132,8 @@ def grade_all(client: Any, work: Iterable[tuple[Any, ...]]) -> Iterator[Result]:
 
 
 def _packed(submission: Submission) -> Sent:
-    content = b"" if submission.problem else submission.read()
-    about = (submission.student, submission.origin, submission.notes, submission.problem)
+    content, problem = read(submission)
+    about = (submission.student, submission.origin, submission.notes, problem)
     return Sent(*about, submission.student_id, content)
 
 

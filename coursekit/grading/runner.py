@@ -61,7 +61,7 @@ class Submission(Protocol):
         """Number in the learning platform; may be empty."""
 
     def read(self) -> bytes:
-        """Give the notebook's bytes."""
+        """Give the notebook's bytes, or raise `InvalidSubmissionError`."""
 
 
 @dataclass
@@ -140,8 +140,8 @@ class Grader:
 
         The part before the colon is that of the submission alone.
         """
-        content = b"" if submission.problem else submission.read()
-        mine = hashlib.sha256(content + submission.problem.encode()).hexdigest()
+        content, problem = read(submission)
+        mine = hashlib.sha256(content + problem.encode()).hexdigest()
         about = [
             self.assignment.digest,
             submission.student,
@@ -190,10 +190,11 @@ class Grader:
             key=self.key(submission),
         )
         began = time.monotonic()
+        content, problem = read(submission)
         try:
-            if submission.problem:
-                raise InvalidSubmissionError(submission.problem)
-            planned = plan(self.assignment, submission.read())
+            if problem:
+                raise InvalidSubmissionError(problem)
+            planned = plan(self.assignment, content)
         except InvalidSubmissionError as error:
             result.notes.append(str(error))
             result.tasks = [_undone(cell, "invalid", str(error)) for cell in self.assignment.graded]
@@ -325,6 +326,16 @@ class Grader:
             about = {"grade_id": step["grade_id"], "error": message, "outputs": []}
             run.cells[step["index"]] = about
             run.job["skip"].append(step["index"])
+
+
+def read(submission: Submission) -> tuple[bytes, str]:
+    """Give a submission's bytes, or why there are none."""
+    if submission.problem:
+        return b"", submission.problem
+    try:
+        return submission.read(), ""
+    except InvalidSubmissionError as error:
+        return b"", str(error)
 
 
 def _record(run: Run, event: dict[str, Any]) -> None:
