@@ -16,7 +16,7 @@ import distributed
 
 from coursekit.grading.limits import GradingError
 from coursekit.grading.results import Result
-from coursekit.grading.runner import Grader, Submission, read
+from coursekit.grading.runner import Grader, Settings, Submission, read
 
 PLUGIN = "coursekit-grader"
 RETRIES = 3  # with other workers, when one dies
@@ -43,13 +43,13 @@ class GraderPlugin(distributed.WorkerPlugin):
 
     name = PLUGIN
 
-    def __init__(self, settings: dict[str, Any]) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.grader: Grader | None = None
 
     def setup(self, worker: Any) -> None:
         """Start the fork server. Called by Dask, also for workers that come later."""
-        self.grader = Grader(**self.settings)
+        self.grader = Grader(self.settings)
 
     def teardown(self, worker: Any) -> None:
         """End it with the worker."""
@@ -58,15 +58,15 @@ class GraderPlugin(distributed.WorkerPlugin):
 
 
 @contextlib.contextmanager
-def connected(address: str, settings: dict[str, Any]) -> Iterator[Any]:
+def connected(address: str, settings: Settings) -> Iterator[Any]:
     """Connect to a cluster and put a grader beside each of its workers.
 
     Parameters
     ----------
     address : str
         Of the scheduler, for example ``tcp://10.0.0.1:8786``.
-    settings : dict
-        Arguments of `runner.Grader`.
+    settings : Settings
+        What decides about the grades.
 
     Raises
     ------

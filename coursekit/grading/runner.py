@@ -80,8 +80,9 @@ class Run:
     memory: int = 0
 
 
-class Grader:
-    """Grades submissions to one assignment; several threads may use it at once.
+@dataclass(frozen=True)
+class Settings:
+    """What decides about the grades.
 
     Parameters
     ----------
@@ -94,46 +95,15 @@ class Grader:
     in_process : bool
         Run the tests inside the student's process, where they meet real objects. Then the
         student's code can set its own marks.
-    files : sequence of Path
+    files : dict of str to bytes
         Data files that the notebook reads; they are laid into the working folder.
-    progress : callable
-        Is told what happens during the start.
-
-    Raises
-    ------
-    GradingError
-        If there is no isolation as good as `least`.
     """
 
-    def __init__(
-        self,
-        assignment: Assignment,
-        limits: Limits | None = None,
-        least: str = DEFAULT_LEVEL,
-        in_process: bool = False,
-        files: Iterable[Path] = (),
-        progress: Callable[[str], None] = lambda text: None,
-    ) -> None:
-        self.assignment = assignment
-        self.limits = limits or Limits()
-        self.in_process = in_process
-        self.files = _file_step(files)
-        self.launcher = launch.start(modules_to_import(assignment), least, progress)
-
-    def __enter__(self) -> Grader:
-        return self
-
-    def __exit__(self, *about: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End the fork server."""
-        self.launcher.close()
-
-    @property
-    def isolation(self) -> str:
-        """The level of isolation in force."""
-        return self.launcher.isolation
+    assignment: Assignment
+    limits: Limits = field(default_factory=Limits)
+    least: str = DEFAULT_LEVEL
+    in_process: bool = False
+    files: dict[str, bytes] = field(default_factory=dict)
 
     def key(self, submission: Submission) -> str:
         """Give a hash of all that a result depends on: same key, same result.
@@ -142,21 +112,58 @@ class Grader:
         """
         content, problem = read(submission)
         mine = hashlib.sha256(content + problem.encode()).hexdigest()
-        about = [
-            self.assignment.digest,
-            submission.student,
-            dataclasses.asdict(self.limits),
-            self.in_process,
-            self.files["source"] if self.files else "",
-            environment(),
-        ]
+        files = {name: hashlib.sha256(data).hexdigest() for name, data in self.files.items()}
+        limits = dataclasses.asdict(self.limits)
+        digest = self.assignment.digest
+        about = [digest, submission.student, limits, self.in_process, files, environment()]
         rest = hashlib.sha256(json.dumps(about).encode()).hexdigest()
         return f"{mine[:32]}:{rest[:32]}"
 
-    def seed(self, submission: Submission) -> int:
+    def seed(self, student: str) -> int:
         """Give where the tests' random inputs come from: fixed for a student, secret to all."""
-        text = f"{self.assignment.digest} {submission.student}"
+        text = f"{self.assignment.digest} {student}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+
+
+class Grader:
+    """Grades submissions to one assignment; several threads may use it at once.
+
+    Parameters
+    ----------
+    settings : Settings
+        What decides about the grades.
+    progress : callable
+        Is told what happens during the start.
+
+    Raises
+    ------
+    GradingError
+        If there is no isolation as good as wanted.
+    """
+
+    def __init__(
+        self, settings: Settings, progress: Callable[[str], None] = lambda text: None
+    ) -> None:
+        self.settings = settings
+        self.assignment = settings.assignment
+        self.limits = settings.limits
+        self.files = _file_step(settings.files)
+        self.launcher = launch.start(modules_to_import(self.assignment), settings.least, progress)
+
+    def __enter__(self) -> Grader:
+        return self
+
+    def __exit__(self, *about: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the fork server, and what it still runs."""
+        self.launcher.close()
+
+    @property
+    def isolation(self) -> str:
+        """The level of isolation in force."""
+        return self.launcher.isolation
 
     def grade(
         self, submission: Submission, previous: Result | None = None, task: str = ""
@@ -183,11 +190,12 @@ class Grader:
             status="invalid",
             notes=list(submission.notes),
             isolation=self.isolation,
-            forgeable=self.in_process,
-            seed=self.seed(submission),
+            forgeable=self.settings.in_process,
+            seed=self.settings.seed(submission.student),
             origin=submission.origin,
             student_id=submission.student_id,
-            key=self.key(submission),
+            key=self.settings.key(submission),
+            source=self.assignment.digest,
         )
         began = time.monotonic()
         content, problem = read(submission)
@@ -226,7 +234,7 @@ class Grader:
                 "seed": seed,
                 "imports": self.assignment.imports,
                 "own_classes": self.assignment.own_classes,
-                "in_process": self.in_process,
+                "in_process": self.settings.in_process,
                 "limits": dataclasses.asdict(self.limits),
                 "decided": decided,
                 "skip": [],
@@ -401,13 +409,27 @@ def _unique(texts: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(texts))
 
 
-def _file_step(paths: Iterable[Path]) -> dict[str, Any] | None:
-    """Make the step that lays data files into the working folder of student and checker."""
-    contents = {path.name: path.read_bytes() for path in paths}
-    if not contents:
-        return None
+def read_files(paths: Iterable[Path]) -> dict[str, bytes]:
+    """Read the data files that a notebook needs.
+
+    Raises
+    ------
+    GradingError
+        If there is no such file, or they are too large.
+    """
+    try:
+        contents = {path.name: path.read_bytes() for path in paths}
+    except OSError as error:
+        raise GradingError(f"{error.filename} can't be read: {error.strerror}.") from None
     if sum(map(len, contents.values())) > MAX_FILES:
         raise GradingError(f"The data files have more than {MAX_FILES >> 20} MiB in all.")
+    return contents
+
+
+def _file_step(contents: dict[str, bytes]) -> dict[str, Any] | None:
+    """Make the step that lays data files into the working folders of student and checker."""
+    if not contents:
+        return None
     lines = ["import pathlib as _pathlib"]
     lines += [f"_pathlib.Path({name!r}).write_bytes({data!r})" for name, data in contents.items()]
     source = "\n".join([*lines, "del _pathlib"])
