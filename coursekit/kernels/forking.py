@@ -17,11 +17,13 @@ import os
 import pkgutil
 import random
 import re
+import selectors
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 # How OpenBLAS chooses its number of threads, first match wins.
 BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS")
@@ -165,6 +167,28 @@ def fork() -> int:
     """
     check_one_thread()
     return os.fork()
+
+
+def handle_events(selector: selectors.BaseSelector, seconds: float) -> Any:
+    """Wait for files to become ready and call what was registered as their data.
+
+    Returns
+    -------
+    object
+        What the first call returned that did not return None: that of a forked child, which so
+        leaves its server's loop. Else None.
+    """
+    for event, _ in selector.select(seconds):
+        if (result := event.data(event.fileobj)) is not None:
+            return result
+    return None
+
+
+def collect(pid: int, pidfd: int) -> int:
+    """Wait for the end of a child, close its descriptor, and give its exit code."""
+    _, status = os.waitpid(pid, 0)
+    os.close(pidfd)
+    return os.waitstatus_to_exitcode(status)
 
 
 def reseed() -> None:

@@ -15,11 +15,10 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from coursekit.kernels import MODULES, client, forking
+from coursekit.kernels import MODULES, client, forking, messages
 
 CHECK_SECONDS = 5.0  # between looks at the clock and at the files of the course
 REQUEST_SECONDS = 5.0
@@ -78,10 +77,10 @@ class Server:
             In a child what it has to become; None in the server at its end.
         """
         while self.open or self.kernels:
-            for event, _ in self.selector.select(min(CHECK_SECONDS, self.idle_seconds)):
-                handle: Callable[[Any], Forked | None] = event.data
-                if forked := handle(event.fileobj):
-                    return forked
+            if forked := forking.handle_events(
+                self.selector, min(CHECK_SECONDS, self.idle_seconds)
+            ):
+                return forked
             if self.open and self.is_done():
                 self.close()
         return None
@@ -115,20 +114,20 @@ class Server:
             connection.settimeout(REQUEST_SECONDS)
             if client.peer_uid(connection) != os.getuid():
                 return None
-            request, descriptors = client.receive(connection, 3)
+            request, descriptors = messages.receive(connection, 3)
             self.last_used = time.monotonic()
             if request["do"] == "kernel":
                 keep = True  # until the kernel ends
                 return self.start_kernel(connection, request, descriptors)
             if request["do"] == "stop":
                 self.close()
-            client.send(connection, self.status())
+            messages.send(connection, self.status())
         except ConnectionError:
             pass  # somebody looked whether the server is there
         except Exception:  # one bad request must not end the server
             traceback.print_exc()
         finally:
-            client.close_all(descriptors)
+            messages.close_all(descriptors)
             if not keep:
                 connection.close()
         return None
@@ -156,7 +155,7 @@ class Server:
         try:
             pid = forking.fork()
         except (OSError, forking.NotForkableError) as error:
-            client.close_all([receiver, sender])
+            messages.close_all([receiver, sender])
             self.refuse(connection, str(error))
             if isinstance(error, forking.NotForkableError):
                 self.close()  # it will not get better
@@ -173,7 +172,7 @@ class Server:
     def refuse(self, connection: socket.socket, reason: str) -> None:
         """Tell the client why there is no kernel."""
         with contextlib.suppress(OSError), connection:
-            client.send(connection, {"error": reason})
+            messages.send(connection, {"error": reason})
 
     def become_child(
         self,
@@ -208,11 +207,10 @@ class Server:
             if answer != b"ready":
                 self.refuse(connection, answer.decode() or "the new process did not get ready")
                 raise ConnectionError("no kernel to hand over")
-            client.send(connection, {"pid": pid}, [pidfd])
+            messages.send(connection, {"pid": pid}, [pidfd])
         except OSError:  # the client is gone, or there is nothing to give
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-            os.waitpid(pid, 0)
-            os.close(pidfd)
+            forking.collect(pid, pidfd)
             connection.close()
             return
         self.kernels[pidfd] = Kernel(pid, connection)
@@ -222,11 +220,10 @@ class Server:
         """Collect a kernel that has ended and report its exit code."""
         self.selector.unregister(pidfd)
         kernel = self.kernels.pop(pidfd)
-        _, status = os.waitpid(kernel.pid, 0)
-        os.close(pidfd)
+        returncode = forking.collect(kernel.pid, pidfd)
         self.last_used = time.monotonic()
         with contextlib.suppress(OSError), kernel.connection:
-            client.send(kernel.connection, {"returncode": os.waitstatus_to_exitcode(status)})
+            messages.send(kernel.connection, {"returncode": returncode})
 
 
 def has_hung_up(connection: socket.socket) -> bool:

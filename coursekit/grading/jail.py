@@ -1,0 +1,774 @@
+"""The jail around a student's code: what it can see, reach and use up. Linux only.
+
+`enter` turns a freshly forked process into a *guard* and gives it a child, the student's process.
+The guard stays outside of the jail, ends everything in it, and reports how it ended.
+
+At level "namespaces" the jail has its own processes, network, host name, and a file system made of
+read-only views of Python and the system's libraries. Without namespaces Landlock hides files, and
+the guard counts processes and files. Each level below keeps what works of the levels above.
+
+``python -m coursekit.grading.jail`` tries the levels and prints what works, as JSON.
+
+References
+----------
+namespaces(7), user_namespaces(7), pivot_root(2), mount_setattr(2), landlock(7), capabilities(7).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import json
+import os
+import platform
+import resource
+import select
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from coursekit.grading import seccomp
+from coursekit.grading.limits import Limits
+from coursekit.kernels.forking import replace_environment
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+NEW_USER, NEW_PID, NEW_NET, NEW_IPC = 0x10000000, 0x20000000, 0x40000000, 0x08000000
+NEW_MOUNTS, NEW_HOST_NAME, NEW_CGROUP = 0x00020000, 0x04000000, 0x02000000
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_KEEPCAPS, PR_CAPBSET_DROP = 1, 4, 8, 24
+PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 36, 38, 47, 2
+CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, LAST_CAP = 1, 2, 63
+READ_ONLY, NO_SUID, NO_DEVICES, NO_EXEC, BIND, RECURSIVE, PRIVATE = 1, 2, 4, 8, 4096, 16384, 1 << 18
+DETACH = 2
+MOUNT_SETATTR, AT_RECURSIVE, AT_FDCWD = 442, 0x8000, -100
+PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
+
+# The user numbers of root's jails: one for each guard, which nobody else has.
+FIRST_UID, NOBODY = 1_000_000_000, 65534
+ENTRIES = 20_000  # files and folders in the working folder
+SHARED_MEMORY = 64 << 20  # bytes in /dev/shm
+OPEN_FILES = 1024
+LOOK_SECONDS = 0.1  # between the guard's looks at a jail that the system does not limit
+MANY = 8  # so many times the limit of processes where the system counts other jails, too
+
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/ld.so.cache")
+SYSTEM += ("/etc/alternatives", "/etc/localtime", "/sys/devices/system/cpu")
+DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+# Harmless parts of /proc, for jails that can't have their own.
+FACTS = ("/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/loadavg", "/proc/filesystems")
+PREFIX_PARTS = ("bin", "lib", "lib64", "libexec", "share", "pyvenv.cfg")
+
+# What the student's process finds in its environment: harmless parts of its server's, and this.
+INHERITED = ("LANG", "MPLBACKEND", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PYTHONHASHSEED")
+INHERITED += ("CUDA_VISIBLE_DEVICES", "KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL", "TZ")
+INHERITED += ("TF_ENABLE_ONEDNN_OPTS", "TF_NUM_INTEROP_THREADS", "TF_NUM_INTRAOP_THREADS")
+ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "USER": "student", "LOGNAME": "student"}
+
+
+def checked(result: int, doing: str) -> int:
+    """Raise the C library's error, naming the step, if a call gave -1."""
+    if result == -1:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{doing}: {os.strerror(number)}")
+    return result
+
+
+# --- the guard ----------------------------------------------------------------------------------
+
+
+def enter(level: str, limits: Limits, parent: int, report: int) -> None:
+    """Become a guard; return only in its child, which is shut in.
+
+    The child may use the descriptors that are open now, but `report`, and its working folder. It
+    should end with `os._exit`.
+
+    Parameters
+    ----------
+    level : str
+        One of `limits.LEVELS` but "spawned".
+    limits : Limits
+        What the jail may use.
+    parent : int
+        Descriptor of the process that forked this one; the jail ends with it.
+    report : int
+        Descriptor of a pipe. The guard writes one JSON object at the end: ``student`` (exit code or
+        negative signal, None if unknown), ``cpu_seconds``, ``peak_memory`` (bytes, a lower bound),
+        ``exceeded`` ("disk", "processes" or ""), and ``problem`` if there was no jail.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD, signal.SIGTERM])
+    checked(libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "adopt orphans")
+    allow_looks(True)  # else /proc/self belongs to root
+    folder = None
+    try:
+        told, tell = os.pipe()
+        if level == "namespaces":
+            leave_namespaces()
+        die_with(parent, signal.SIGTERM)
+        if level != "namespaces":
+            folder = Path(tempfile.mkdtemp(prefix="grading-"))
+        guard = os.pidfd_open(os.getpid())
+        uid = jail_uid(os.getpid())
+        if folder is not None:
+            os.chown(folder, uid, -1)
+        child = os.fork()
+    except OSError as error:
+        if folder is not None:
+            remove_tree(folder)
+        say(report, {"problem": problem(error)})
+        os._exit(1)
+    if child == 0:
+        os.close(report)
+        os.close(told)
+        try:
+            os.setsid()
+            die_with(guard)
+            if folder is None:
+                become_init(limits, uid, guard, tell)
+            else:
+                shut_in_folder(level, limits, uid, guard, folder)
+            os.close(guard)
+            os.close(tell)
+        except BaseException as error:
+            say(tell, {"problem": problem(error)})
+            os._exit(1)
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
+        return
+    close_all_but(report, told)
+    ending = Guard(child, limits, folder).watch()
+    for line in os.read(told, 1 << 16).splitlines():
+        ending |= json.loads(line)
+    say(report, ending)
+    os._exit(0)
+
+
+def say(pipe: int, about: dict[str, Any]) -> None:
+    """Write one line of JSON, if somebody reads."""
+    with contextlib.suppress(BrokenPipeError):
+        os.write(pipe, json.dumps(about).encode() + b"\n")
+
+
+def problem(error: BaseException) -> str:
+    """Describe an error in a few words."""
+    return error.strerror if isinstance(error, OSError) and error.strerror else repr(error)
+
+
+class Guard:
+    """Watches a jail from outside.
+
+    Parameters
+    ----------
+    child : int
+        Process number of the first process in the jail.
+    limits : Limits
+        For jails that the system does not limit.
+    folder : Path or None
+        The working folder, if it is on the machine's disk.
+    """
+
+    def __init__(self, child: int, limits: Limits, folder: Path | None) -> None:
+        self.child = child
+        self.limits = limits
+        self.folder = folder
+        self.code: int | None = None
+        self.cpu_seconds = 0.0
+        self.exceeded = ""
+        self.start_memory = resident(os.getpid())
+
+    def watch(self) -> dict[str, Any]:
+        """Wait until the student's process ends or SIGTERM comes; leave nothing behind."""
+        wanted = {signal.SIGCHLD, signal.SIGTERM}
+        while not self.exceeded:
+            if self.folder is None:
+                number = signal.sigwait(wanted)
+            else:
+                info = signal.sigtimedwait(wanted, LOOK_SECONDS)
+                number = signal.Signals(info.si_signo) if info else None
+                self.exceeded = self.looks()
+            if number == signal.SIGTERM or (number == signal.SIGCHLD and self.reap()):
+                break
+        self.end_all()
+        if self.folder is not None:
+            remove_tree(self.folder)
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return {
+            "student": self.code,
+            "cpu_seconds": max(self.cpu_seconds, used.ru_utime + used.ru_stime),
+            "peak_memory": max(0, (used.ru_maxrss << 10) - self.start_memory),
+            "exceeded": self.exceeded,
+        }
+
+    def reap(self) -> bool:
+        """Collect what has ended; say whether the first process has."""
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if pid == self.child:
+                    self.code = os.waitstatus_to_exitcode(status)
+                if pid == 0:
+                    break
+        return self.code is not None
+
+    def looks(self) -> str:
+        """Look at what the jail uses; say which limit it broke, if any."""
+        if sum(count_threads(pid) for pid in descendants(os.getpid())) > self.limits.processes:
+            return "processes"
+        if self.folder is not None and not fits(self.folder, self.limits.disk):
+            return "disk"
+        return ""
+
+    def end_all(self) -> None:
+        """Kill every process of the jail and wait until they are gone."""
+        pids = list(descendants(os.getpid()))
+        self.cpu_seconds = sum(map(cpu_seconds, pids))
+        while pids:
+            # No new ones first: else a fork bomb might be faster.
+            for pid in pids:
+                with contextlib.suppress(OSError):
+                    resource.prlimit(pid, resource.RLIMIT_NPROC, (0, 0))
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            self.reap()
+            if not (pids := list(descendants(os.getpid()))):
+                break
+            signal.sigtimedwait({signal.SIGCHLD}, 0.01)
+        self.reap()
+
+
+def die_with(parent: int, number: int = signal.SIGKILL) -> None:
+    """Make this process get a signal when its parent ends.
+
+    Parameters
+    ----------
+    parent : int
+        Descriptor of the parent's process.
+    number : int
+        The signal.
+    """
+    checked(libc.prctl(PR_SET_PDEATHSIG, number, 0, 0, 0), "watch the parent")
+    if select.select([parent], [], [], 0)[0]:  # it ended before
+        os._exit(1)
+
+
+def close_all_but(*keep: int) -> None:
+    """Close all files but standard input, output, error and some."""
+    first = 3
+    for descriptor in [*sorted(keep), 1 << 20]:
+        os.closerange(first, descriptor)
+        first = descriptor + 1
+
+
+# --- looking at processes ------------------------------------------------------------------------
+
+
+def descendants(pid: int) -> list[int]:
+    """List the numbers of all processes below one, as far as they are alive."""
+    found: list[int] = []
+    open_ends = [pid]
+    while open_ends:
+        parent = open_ends.pop()
+        with contextlib.suppress(OSError):
+            for task in os.listdir(f"/proc/{parent}/task"):
+                with contextlib.suppress(OSError):
+                    children = Path(f"/proc/{parent}/task/{task}/children").read_text("ascii")
+                    open_ends += map(int, children.split())
+                    found += map(int, children.split())
+    return found
+
+
+def stat_fields(pid: int) -> list[str]:
+    """Give the fields of /proc/PID/stat from the third one, the state; empty if it is gone."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+    return []
+
+
+def cpu_seconds(pid: int) -> float:
+    """Give the processor time of a process and of its children that were waited for."""
+    ticks = sum(map(int, stat_fields(pid)[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def count_threads(pid: int) -> int:
+    """Count the threads of a process."""
+    fields = stat_fields(pid)
+    return int(fields[17]) if fields and fields[0] != "Z" else 0
+
+
+def resident(pid: int) -> int:
+    """Give the bytes of a process that are in memory, shared ones included."""
+    with contextlib.suppress(OSError):
+        pages = Path(f"/proc/{pid}/statm").read_text("ascii").split()[1]
+        return int(pages) * resource.getpagesize()
+    return 0
+
+
+def memory(guard: int) -> int:
+    """Add up the memory of a guard's processes.
+
+    Pages that several processes share (with their server, too) count in parts. Files do not count.
+
+    Parameters
+    ----------
+    guard : int
+        Process number.
+
+    Returns
+    -------
+    int
+        Bytes.
+    """
+    return sum(map(own_memory, descendants(guard)))
+
+
+def own_memory(pid: int) -> int:
+    """Give the bytes that one process uses, without mapped files."""
+    for name, fields in (
+        ("smaps_rollup", ("Pss_Anon:", "Pss_Shmem:")),
+        ("status", ("RssAnon:", "RssShmem:")),  # for processes that hide the other one
+    ):
+        with contextlib.suppress(OSError):
+            lines = Path(f"/proc/{pid}/{name}").read_text("ascii", "replace").splitlines()
+            found = [line.split() for line in lines if line.startswith(fields)]
+            if found:
+                return sum(int(words[1]) for words in found) << 10
+    return 0
+
+
+def count_of_user(uid: int) -> int:
+    """Count the threads of one user on the machine."""
+    count = 0
+    for name in filter(str.isdecimal, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            if os.stat(f"/proc/{name}").st_uid == uid:
+                count += count_threads(int(name))
+    return count
+
+
+def fits(folder: Path, limit: int) -> bool:
+    """Say whether a folder holds no more than so many bytes and `ENTRIES` entries."""
+    size = entries = 0
+    with contextlib.suppress(RecursionError):  # raised for folders in folders in folders
+        for place, folders, files in os.walk(folder):
+            entries += len(folders) + len(files)
+            for name in files:
+                with contextlib.suppress(OSError):
+                    size += os.lstat(f"{place}/{name}").st_blocks * 512
+            if size > limit or entries > ENTRIES:
+                return False
+        return True
+    return False
+
+
+def remove_tree(folder: Path) -> None:
+    """Delete a folder, whatever its owner did to it."""
+    try:
+        shutil.rmtree(folder)
+    except (OSError, RecursionError):
+        subprocess.run(["chmod", "-R", "u+rwX", str(folder)], stderr=subprocess.DEVNULL)
+        subprocess.run(["rm", "-rf", str(folder)], stderr=subprocess.DEVNULL)
+
+
+# --- into the jail -------------------------------------------------------------------------------
+
+
+def jail_uid(guard: int) -> int:
+    """Choose the user number of a jail: our own, but for root one that nobody else has."""
+    if os.getuid() != 0:
+        return os.getuid()
+    ranges = [line.split() for line in Path("/proc/self/uid_map").read_text("ascii").splitlines()]
+    wanted = FIRST_UID + guard
+    if any(int(first) <= wanted < int(first) + int(count) for first, _, count in ranges):
+        return wanted
+    return NOBODY
+
+
+def leave_namespaces() -> None:
+    """Put this process into new namespaces; its children get new process numbers, too."""
+    spaces = NEW_PID | NEW_NET | NEW_IPC | NEW_HOST_NAME | NEW_CGROUP
+    uid, gid = os.getuid(), os.getgid()
+    if uid != 0:
+        spaces |= NEW_USER
+    checked(libc.unshare(spaces), "make namespaces")
+    if uid != 0:
+        Path("/proc/self/setgroups").write_text("deny", "ascii")
+        Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1", "ascii")
+        Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1", "ascii")
+
+
+def become_init(limits: Limits, uid: int, guard: int, tell: int) -> None:
+    """Build the jail around its first process; return in the student's process.
+
+    The first process outlives the student's only to say how that ended; then the kernel ends the
+    rest.
+    """
+    # A handler of Python's would let the student's signals in.
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    checked(libc.unshare(NEW_MOUNTS), "make a mount namespace")
+    name = b"grading"
+    checked(libc.sethostname(name, len(name)), "set the host name")
+    be_first_out_of_memory()
+    build_root(limits, uid)
+    drop_privileges(uid)
+    die_with(guard)
+    allow_looks(False)
+    limit_resources(limits, limits.processes)
+    restrict_files(["/"], ["/tmp", "/dev"])  # noqa: S108
+    seccomp.install(seccomp.rules(own_processes=True, own_signals=True, pid=0))
+    student = os.fork()
+    if student == 0:
+        allow_looks(True)
+        settle(Path("/tmp"))  # noqa: S108
+        return
+    close_all_but(tell)
+    while True:
+        pid, status = os.wait()
+        if pid == student:
+            say(tell, {"student": os.waitstatus_to_exitcode(status)})
+            os._exit(0)
+
+
+def shut_in_folder(level: str, limits: Limits, uid: int, guard: int, folder: Path) -> None:
+    """Shut this process in without namespaces."""
+    be_first_out_of_memory()
+    processes = limits.processes
+    if uid == os.getuid() or uid == NOBODY:
+        # The system counts all processes of the user. The guard counts this jail's.
+        processes = MANY * processes + count_of_user(uid)
+    own_user = uid != os.getuid()
+    drop_privileges(uid, keep_reading=level == "landlock")
+    die_with(guard)
+    allow_looks(True)
+    limit_resources(limits, processes)
+    scoped = False
+    if level == "landlock":
+        seen = [*visible(), *FACTS, f"/proc/{os.getpid()}"]
+        version = restrict_files(seen, [str(folder), *DEVICES])
+        if version == 0:
+            raise OSError(errno.ENOSYS, "this system has no Landlock")
+        scoped = version >= SCOPES
+    refused = seccomp.rules(False, own_user or scoped, os.getpid())
+    try:
+        seccomp.install(refused)
+    except OSError:
+        if level == "landlock":
+            raise
+    settle(folder)
+
+
+def be_first_out_of_memory() -> None:
+    """Make the system choose this process when it runs out of memory."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", "ascii")
+
+
+def allow_looks(allow: bool) -> None:
+    """Let processes of the same user look into this one, or not."""
+    checked(libc.prctl(PR_SET_DUMPABLE, int(allow), 0, 0, 0), "set dumpable")
+
+
+def settle(folder: Path) -> None:
+    """Go to an empty working folder, with an environment that tells nothing of the host's."""
+    work = folder / "work"
+    work.mkdir()
+    os.chdir(work)
+    private = {"HOME": str(folder), "TMPDIR": str(folder), "PWD": str(work)}
+    private["MPLCONFIGDIR"] = private["IPYTHONDIR"] = str(folder / ".config")
+    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    replace_environment(inherited | ENVIRONMENT | private)
+    tempfile.tempdir = None
+    for descriptor, mode in ((0, os.O_RDONLY), (1, os.O_WRONLY), (2, os.O_WRONLY)):
+        null = os.open(os.devnull, mode)
+        os.dup2(null, descriptor)
+        os.close(null)
+
+
+def visible() -> list[str]:
+    """List the files and folders that the jail shows, read-only: Python and the system's libraries.
+
+    Of an editable install it is the package alone: the folder around it holds the solutions.
+    """
+    paths = [*SYSTEM]
+    for prefix in (sys.prefix, sys.base_prefix, sys.exec_prefix):
+        for spelled in (prefix, os.path.realpath(prefix)):
+            paths += [os.path.join(spelled, part) for part in PREFIX_PARTS]
+    paths += [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
+    paths.append(str(Path(__file__).resolve().parent.parent))
+    found: list[str] = []
+    for path in paths:
+        if os.path.lexists(path) and not any(
+            path == one or path.startswith(one + "/") for one in found
+        ):
+            found.append(path)
+    return found
+
+
+def mount(source: str, target: str, kind: str | None, flags: int, options: str = "") -> None:
+    """Call mount(2)."""
+    names = [None if name is None else name.encode() for name in (source, target, kind)]
+    result = libc.mount(*names, ctypes.c_ulong(flags), options.encode())
+    checked(result, f"mount {kind or source} on {target}")
+
+
+def set_mount(target: str, attributes: int, recursive: bool = True) -> None:
+    """Add attributes to a mount, and to all below it."""
+    about = struct.pack("4Q", attributes, 0, 0, 0)
+    how = AT_RECURSIVE if recursive else 0
+    result = libc.syscall(MOUNT_SETATTR, AT_FDCWD, target.encode(), how, about, len(about))
+    checked(result, f"protect {target}")
+
+
+def build_root(limits: Limits, uid: int) -> None:
+    """Make a new file system of read-only views and of small ones in memory; move into it."""
+    mount("none", "/", None, RECURSIVE | PRIVATE)
+    links = {path: os.readlink(path) for path in visible() if os.path.islink(path)}
+    # Opened now: the new root hides what is below it.
+    views = {path: os.open(path, os.O_PATH) for path in [*visible(), *DEVICES] if path not in links}
+    facts = {path: os.open(path, os.O_PATH) for path in FACTS if os.path.exists(path)}
+    root = "/tmp"  # noqa: S108
+    mount("tmpfs", root, "tmpfs", NO_SUID, "size=1m,mode=755")
+    for path, target in links.items():
+        os.makedirs(os.path.dirname(root + path), exist_ok=True)
+        os.symlink(target, root + path)
+    for path, descriptor in views.items():
+        show(
+            descriptor, root + path, NO_SUID | NO_EXEC if path in DEVICES else NO_SUID | NO_DEVICES
+        )
+    for name in ("fd", "stdin", "stdout", "stderr"):
+        number = "" if name == "fd" else f"/{('stdin', 'stdout', 'stderr').index(name)}"
+        os.symlink(f"/proc/self/fd{number}", f"{root}/dev/{name}")
+    for name, size in (("tmp", limits.disk), ("dev/shm", SHARED_MEMORY)):
+        os.mkdir(f"{root}/{name}")
+        options = f"size={size},nr_inodes={ENTRIES},mode=1777"
+        mount("tmpfs", f"{root}/{name}", "tmpfs", NO_SUID | NO_DEVICES, options)
+    os.mkdir(f"{root}/proc")
+    try:
+        mount("proc", f"{root}/proc", "proc", NO_SUID | NO_DEVICES | NO_EXEC)
+    except OSError:  # as in containers that hide parts of theirs
+        for path, descriptor in facts.items():
+            show(descriptor, root + path, NO_SUID | NO_DEVICES | NO_EXEC)
+    for descriptor in (*views.values(), *facts.values()):
+        os.close(descriptor)
+    set_mount(root, READ_ONLY, recursive=False)
+    os.chdir(root)
+    result = libc.syscall(PIVOT_ROOT[platform.machine()], b".", b".")
+    checked(result, "change the root")
+    checked(libc.umount2(b".", DETACH), "leave the old root")
+    os.chdir("/")
+
+
+def show(descriptor: int, target: str, attributes: int) -> None:
+    """Show an open file or folder at another place, read-only."""
+    if os.path.isdir(f"/proc/self/fd/{descriptor}"):
+        os.makedirs(target, exist_ok=True)
+    else:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        Path(target).touch()
+    mount(f"/proc/self/fd/{descriptor}", target, None, BIND | RECURSIVE)
+    set_mount(target, READ_ONLY | attributes)
+
+
+def drop_privileges(uid: int, keep_reading: bool = False) -> None:
+    """Become an ordinary user without capabilities, for ever.
+
+    Parameters
+    ----------
+    uid : int
+        User and group number.
+    keep_reading : bool
+        For root's jails without a file system of their own: folders above Python's may be closed
+        to others, as ``/root`` is. What may be read is then a matter of Landlock's.
+    """
+    kept = 0
+    if os.getuid() == 0:
+        held = capabilities()
+        wanted = [CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE] if keep_reading else []
+        kept = next((1 << cap for cap in wanted if held >> cap & 1), 0)
+        drop_bounds(but=kept)
+        checked(libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0), "keep a capability")
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+    else:
+        drop_bounds(but=0)
+    header = struct.pack("Ii", 0x20080522, 0)
+    checked(libc.capset(header, struct.pack("6I", kept, kept, kept, 0, 0, 0)), "drop capabilities")
+    if kept:  # for programs that the student starts
+        cap = kept.bit_length() - 1
+        checked(libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0), "pass a capability on")
+    checked(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "give up privileges")
+
+
+def drop_bounds(but: int) -> None:
+    """Make sure that no program gives capabilities back; without the right to do so, none could."""
+    for cap in range(LAST_CAP + 1):
+        if not but >> cap & 1:
+            libc.prctl(PR_CAPBSET_DROP, cap, 0, 0, 0)
+
+
+def capabilities() -> int:
+    """Give the set of this process's capabilities."""
+    status = Path("/proc/self/status").read_text("ascii", "replace")
+    return int(status.split("CapPrm:")[1].split()[0], 16)
+
+
+def limit_resources(limits: Limits, processes: int) -> None:
+    """Set the limits that the system keeps for each process, or for each user."""
+    cores = len(os.sched_getaffinity(0))
+    limit(resource.RLIMIT_DATA, limits.memory + private_data())
+    limit(resource.RLIMIT_CPU, int(limits.seconds * cores) + 5)
+    limit(resource.RLIMIT_FSIZE, limits.disk)
+    limit(resource.RLIMIT_NPROC, processes)
+    limit(resource.RLIMIT_NOFILE, OPEN_FILES)
+    limit(resource.RLIMIT_STACK, 8 << 20)
+    for number in (resource.RLIMIT_CORE, resource.RLIMIT_MSGQUEUE, resource.RLIMIT_MEMLOCK):
+        limit(number, 0)
+
+
+def limit(number: int, value: int) -> None:
+    """Set one limit, unless it is lower."""
+    hard = resource.getrlimit(number)[1]
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(number, (value, value))
+
+
+def private_data() -> int:
+    """Give the bytes that count for RLIMIT_DATA in this process."""
+    status = Path("/proc/self/status").read_text("ascii", "replace")
+    return int(status.split("VmData:")[1].split()[0]) << 10
+
+
+# --- Landlock -----------------------------------------------------------------------------------
+
+CREATE_RULESET, ADD_RULE, RESTRICT_SELF, VERSION, PATH_BENEATH = 444, 445, 446, 1, 1
+EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, TRUNCATE = 1, 2, 4, 8, 1 << 14
+MAKE_CHAR, MAKE_BLOCK, IOCTL_DEVICE = 1 << 6, 1 << 11, 1 << 15
+TCP, SCOPED = 3, 3  # bind and connect; abstract sockets and signals
+SCOPES = 6  # the first version with `SCOPED`
+FILE_RIGHTS = (0, 13, 14, 15, 15, 16)  # how many each version has, the last one for later ones
+
+
+def landlock_version() -> int:
+    """Ask which version of Landlock the system has; 0 for none."""
+    return max(0, libc.syscall(CREATE_RULESET, None, ctypes.c_size_t(0), VERSION))
+
+
+def restrict_files(read: Iterable[str], write: Iterable[str]) -> int:
+    """Close the file system but for some files and folders, and TCP, for ever.
+
+    Parameters
+    ----------
+    read : iterable of str
+        What may be read and executed, with all below it.
+    write : iterable of str
+        What may be written, too.
+
+    Returns
+    -------
+    int
+        Version of Landlock in force, 0 for none.
+    """
+    version = landlock_version()
+    if version == 0:
+        return 0
+    rights = (1 << FILE_RIGHTS[min(version, 5)]) - 1
+    about = struct.pack("3Q", rights, TCP if version >= 4 else 0, SCOPED if version >= 6 else 0)
+    size = 24 if version >= SCOPES else 16 if version >= 4 else 8
+    result = libc.syscall(CREATE_RULESET, about, ctypes.c_size_t(size), 0)
+    rules = checked(result, "make Landlock's rules")
+    reading = EXECUTE | READ_FILE | READ_DIR
+    writing = rights & ~(MAKE_CHAR | MAKE_BLOCK | IOCTL_DEVICE)
+    for path, allowed in [
+        *((path, reading) for path in read),
+        *((path, writing) for path in write),
+    ]:
+        with contextlib.suppress(FileNotFoundError):
+            beneath = os.open(path, os.O_PATH)
+            if not os.path.isdir(path):
+                allowed &= EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE
+            rule = struct.pack("=Qi", allowed & rights, beneath)
+            checked(libc.syscall(ADD_RULE, rules, PATH_BENEATH, rule, 0), f"show {path}")
+            os.close(beneath)
+    checked(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "give up privileges")
+    checked(libc.syscall(RESTRICT_SELF, rules, 0), "apply Landlock's rules")
+    os.close(rules)
+    return version
+
+
+# --- what works here ----------------------------------------------------------------------------
+
+
+def attempt(level: str) -> str:
+    """Build a jail and end it; give the reason if that fails.
+
+    The calling process must have one thread.
+    """
+    told, report = os.pipe()
+    myself = os.pidfd_open(os.getpid())
+    guard = os.fork()
+    if guard == 0:
+        os.close(told)
+        try:
+            enter(level, Limits(), myself, report)
+            os._exit(0)
+        except BaseException:
+            os._exit(1)
+    os.close(report)
+    os.close(myself)
+    answer = b""
+    while part := os.read(told, 1 << 16):
+        answer += part
+    os.close(told)
+    os.waitpid(guard, 0)
+    ending = json.loads(answer or "{}")
+    if ending.get("student") == 0:
+        return ""
+    return str(ending.get("problem") or f"the first process ended with {ending.get('student')}")
+
+
+def container() -> str:
+    """Say how one can see that this is a container; empty if it is none, as far as one can see."""
+    for mark in ("/.dockerenv", "/run/.containerenv", "/run/systemd/container"):
+        if os.path.exists(mark):
+            return f"{mark} is there"
+    if "KUBERNETES_SERVICE_HOST" in os.environ:
+        return "KUBERNETES_SERVICE_HOST is set"
+    with contextlib.suppress(OSError):
+        groups = Path("/proc/1/cgroup").read_text("ascii", "replace")
+        for name in ("docker", "kubepods", "containerd", "libpod", "lxc"):
+            if name in groups:
+                return f"the first process belongs to {name}"
+    return ""
+
+
+def probe() -> list[tuple[str, bool, str]]:
+    """Try all levels; changes nothing, but must not be called with several threads.
+
+    Returns
+    -------
+    list of (str, bool, str)
+        Level, whether it can be had, and why or why not.
+    """
+    found = []
+    for level, good in (
+        ("namespaces", "namespaces of its own, without network, with its own files"),
+        ("landlock", f"Landlock (version {landlock_version()}), seccomp and resource limits"),
+    ):
+        problem = attempt(level)
+        found.append((level, not problem, problem or good))
+    mark = container()
+    found.append(("container", bool(mark), mark or "this does not look like a container"))
+    found.append(("rlimits", True, "resource limits only: files and network are open"))
+    found.append(("spawned", True, "a process of its own, nothing more"))
+    return found
+
+
+if __name__ == "__main__":
+    print(json.dumps(probe()))
