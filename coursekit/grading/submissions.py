@@ -450,23 +450,23 @@ def _distinct_names(students: list[Handed]) -> list[tuple[str, list[str]]]:
     for index, handed in enumerate(students):
         if counts[names[index].casefold()] > 1 and handed.student_id:
             names[index] += f" ({handed.student_id})"
-    # who has a name by right keeps it; then the order of the raw names decides
+    # who has a name by right keeps it; else the order of the raw names decides
     order = sorted(
         range(len(students)), key=lambda i: (names[i] != students[i].name, students[i].name)
     )
-    taken = {}
+    taken: dict[str, int] = {}
     for index in order:
-        number, name = 1, names[index]
-        while safe_name(name).casefold() in taken:
+        taken.setdefault(safe_name(names[index]).casefold(), index)
+    owners = set(taken.values())
+    for index in (index for index in order if index not in owners):
+        wanted, number = names[index], 1
+        while safe_name(names[index]).casefold() in taken:
             number += 1
-            name = f"{names[index]} ({number})"
-        taken[safe_name(name).casefold()] = index
-        names[index] = name
+            names[index] = f"{wanted} ({number})"
+        taken[safe_name(names[index]).casefold()] = index
+    renamed = "Called {!r} here; it was {!a}."
     return [
-        (
-            name,
-            [] if name == handed.name else [f"Called {name!r} here; it was {handed.name[:200]!a}."],
-        )
+        (name, [] if name == handed.name else [renamed.format(name, handed.name[:200])])
         for handed, name in zip(students, names, strict=True)
     ]
 
