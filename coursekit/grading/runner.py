@@ -270,12 +270,14 @@ class Grader:
             for stream in (pair.reader, pair.writer):
                 with contextlib.suppress(OSError):
                     stream.close()
+        if ending.problem:
+            raise GradingError(f"A student's process could not be shut in: {ending.problem}.")
         run.cpu_seconds += ending.cpu_seconds
         run.memory = max(run.memory, ending.peak_memory)
         if not run.done:
             if fate == "died" and run.memory > 0.9 * self.limits.memory:
                 fate = "out_of_memory"
-            self._blame(run, fate, ending.student)
+            self._blame(run, fate, _how(ending))
 
     def _follow(
         self,
@@ -334,6 +336,17 @@ class Grader:
             about = {"grade_id": step["grade_id"], "error": message, "outputs": []}
             run.cells[step["index"]] = about
             run.job["skip"].append(step["index"])
+
+
+def _how(ending: launch.Ending) -> str:
+    """Say how a student's process ended."""
+    if ending.exceeded:
+        return f"it had too many {ending.exceeded}" if ending.exceeded != "disk" else "disk full"
+    if ending.student is None:
+        return "nobody knows how"
+    if ending.student < 0:
+        return f"signal {-ending.student}"
+    return f"exit code {ending.student}"
 
 
 def read(submission: Submission) -> tuple[bytes, str]:
