@@ -1,0 +1,733 @@
+"""The student's names and objects as the instructor's tests see them.
+
+Plain data is copied (see `wire`). Any other object of the student is a `Handle`: a number that the
+student process gave it. **A handle can do what a test needs, and nothing by which an object could
+say yes to every question**: it compares by identity, does no arithmetic, and has no items, lengths
+or number values of its own. In detail it is
+
+- a function: it can be called;
+- a class: it can be called and asked by `isinstance`; a class of exceptions is a real one here;
+- an iterator: it gives its items once, as iterators do;
+- an instance of a class that the trusted side knows (a Keras model): it has the attributes and
+  special methods that this class has, whatever the student's object claims to have;
+- an instance of a class that the assignment asks for (`Student.own`): it does all that it likes,
+  comparing and counting too, because that is what is graded. The test gets a note;
+- anything else: it can be passed on, and called.
+
+Objects of the student that behave like arrays, numbers or lists have become ones in the student
+process, once, so that two questions can't get two answers. For the same reason attributes and
+global names are asked for once, until the next call.
+"""
+
+from __future__ import annotations
+
+import builtins
+import dis
+import functools
+import re
+import sys
+import types
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from coursekit.grading import testcell, wire
+from coursekit.grading.alarm import Alarm, TimeUpError
+from coursekit.grading.testcell import FROM_STUDENT, safe_text, short
+
+MAX_HANDLES = 100_000  # that are alive at the same time
+MAX_BYTES = 1 << 30  # that the student process may send during one test
+MAX_CALLBACKS = 10_000
+MAX_ERROR = 2000  # characters
+NAME = re.compile(r"[^\W\d]\w{0,99}")
+# What instances of a known class may be asked for, if the class defines it.
+KNOWN_METHODS = ("len", "getitem", "setitem", "delitem", "iter", "enter", "exit")
+COMPARING = ("eq", "ne", "lt", "le", "gt", "ge", "contains")
+BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "lshift", "rshift")
+ARITHMETIC = tuple(
+    prefix + name
+    for name in [
+        "add",
+        "sub",
+        "mul",
+        "truediv",
+        "floordiv",
+        "mod",
+        "pow",
+        "matmul",
+        "and",
+        "or",
+        "xor",
+        "lshift",
+        "rshift",
+    ]
+    for prefix in ("", "r", "i")
+)
+UNARY = ("neg", "pos", "abs", "invert", "round", "divmod")
+VALUES = ("bool", "float", "int", "index", "complex", "hash", "str", "repr", "array")
+# What instances of the assignment's own classes may be asked for.
+OWN_METHODS = (*KNOWN_METHODS, "next", "reversed", *COMPARING, *ARITHMETIC, *UNARY, *VALUES)
+# Classes whose instances are copied: an instance of one that is not copied is a lie.
+PLAIN = (int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset, type)
+PLAIN = (*PLAIN, np.ndarray, np.generic, BaseException, types.SimpleNamespace)
+
+
+class LostError(BaseException):
+    """The student process is gone or says what it must not; no test may catch it.
+
+    Parameters
+    ----------
+    why : str
+        "died" or "protocol".
+    """
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+class Student:
+    """The student process, as the checker sees it.
+
+    Parameters
+    ----------
+    reader, writer : binary streams
+        The channel.
+    alarm : Alarm
+        The time limit in force.
+    """
+
+    def __init__(self, reader: BinaryIO, writer: BinaryIO, alarm: Alarm) -> None:
+        self.channel = wire.Channel(reader, writer, self._serve, alarm.hold)
+        self.alarm = alarm
+        self.lost: LostError | None = None
+        self.roots: set[str] = set()  # top-level packages whose classes may be claimed
+        self.trusted: dict[str, Any] = {}  # what trusted cells have bound, in both processes
+        self.own: frozenset[str] = frozenset()  # classes that the running test is about
+        self.handles: weakref.WeakValueDictionary[int, Handle] = weakref.WeakValueDictionary()
+        self.errors: dict[int, type[BaseException]] = {}
+        self.notes: list[str] = []
+        self.begin_test(frozenset())
+
+    def begin_test(self, own: frozenset[str]) -> None:
+        """Forget what the test before has passed on; `own` are the classes of this one."""
+        self.own = own
+        self.callbacks: list[Callable[..., Any]] = []
+        self.failures: list[BaseException] = []
+        self.latest: tuple[str, tuple[Any, ...], dict[str, Any]] | None = None
+        self.received = 0
+        self.changed()
+
+    def changed(self) -> None:
+        """Forget the answers so far: after a call they may be others."""
+        self.answers: dict[tuple[Any, ...], Any] = {}
+
+    # ---- Questions
+
+    def request(self, request: dict[str, Any], encoder: wire.Encoder) -> dict[str, Any]:
+        """Send a request and give the reply, undecoded, with the blocks as "blocks".
+
+        Raises
+        ------
+        LostError
+            If there is no proper reply, now and ever after.
+        """
+        if self.lost:
+            raise self.lost
+        left = self.alarm.left
+        if left is not None:
+            request = {**request, "seconds": max(left, 0.05)}
+        try:
+            reply, blocks = self.channel.ask(request, encoder.blocks)
+            self.received += sum(map(len, blocks))
+            if self.received > MAX_BYTES:
+                raise wire.WireError("too much data for one test")
+        except (EOFError, OSError) as error:
+            self.lost = LostError("died")
+            raise self.lost from error
+        except wire.WireError as error:
+            self.lost = LostError("protocol")
+            raise self.lost from error
+        return {**reply, "blocks": blocks}
+
+    def ask(self, op: str, *arguments: Any, **named: Any) -> Any:
+        """Let the student process do something with values; give the result.
+
+        Mutable arguments that it has changed are changed here, too.
+
+        Raises
+        ------
+        Exception
+            What the student's code raised, or `wire.CannotSendError`.
+        """
+        encoder = wire.Encoder(self._special)
+        request: dict[str, Any] = {"op": op, "args": [encoder.encode(a) for a in arguments]}
+        if named:
+            request["named"] = {name: encoder.encode(value) for name, value in named.items()}
+        reply = self.request(request, encoder)
+        try:
+            decoder = wire.Decoder(reply["blocks"], functools.partial(self._decode, arguments))
+            for key, tree in reply.get("changed", ()):
+                old = named[key] if type(key) is str else arguments[key]
+                replace(old, decoder.decode(tree))
+            if "error" in reply:
+                error = self._error(reply["error"], decoder)
+            else:
+                return decoder.decode(reply["ok"])
+        except LostError:
+            raise
+        except Exception as broken:
+            self.lost = LostError("protocol")
+            raise self.lost from broken
+        raise error
+
+    def once(self, op: str, *arguments: Any) -> Any:
+        """Ask, or give the answer that was given since the last call."""
+        key = (op, *(a.coursekit_number if isinstance(a, Handle) else a for a in arguments))
+        if key not in self.answers:
+            self.answers[key] = self.ask(op, *arguments)
+        return self.answers[key]
+
+    def call(self, handle: Handle, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """Call a student's object."""
+        self.latest = (handle.coursekit_title, arguments, named)
+        self.changed()
+        try:
+            return self.ask("call", handle, *arguments, **named)
+        finally:
+            self.changed()
+
+    def last_call(self) -> str:
+        """Describe the latest call."""
+        if self.latest is None:
+            return ""
+        name, arguments, named = self.latest
+        parts = [testcell.describe(value) for value in arguments]
+        parts += [f"{key}={testcell.describe(value)}" for key, value in named.items()]
+        return short(f"{name}({', '.join(parts)})", testcell.MAX_VALUE)
+
+    # ---- What the student process asks: to call a function that a test has passed to it
+
+    def _serve(
+        self, request: dict[str, Any], blocks: list[bytes]
+    ) -> tuple[dict[str, Any], list[bytes]]:
+        decoder = wire.Decoder(blocks, functools.partial(self._decode, ()))
+        if request.get("op") != "callback":
+            raise wire.WireError("no such request")
+        number = request.get("number")
+        arguments, named = request.get("args"), request.get("named")
+        if type(arguments) is not list or type(named) is not dict:
+            raise wire.WireError("no call")
+        arguments = [decoder.decode(tree) for tree in arguments]
+        named = {name: decoder.decode(tree) for name, tree in named.items()}
+        encoder = wire.Encoder(self._special)
+        try:
+            if type(number) is not int or not 0 <= number < len(self.callbacks):
+                raise ReferenceError("the test that has passed this function is over")
+            return {"ok": encoder.encode(self.callbacks[number](*arguments, **named))}, (
+                encoder.blocks
+            )
+        except LostError:
+            raise
+        except BaseException as error:
+            self.failures.append(error)
+            about = {
+                "type": reference(type(error)) or "builtins:Exception",
+                "text": short(safe_text(error), MAX_ERROR),
+                "origin": len(self.failures) - 1,
+            }
+            return {"error": about}, []
+
+    # ---- Values on their way
+
+    def _special(self, value: Any, encoder: wire.Encoder) -> Any:
+        """Write what is no plain data for the student process."""
+        return ["special", self._about(value, encoder)]
+
+    def _about(self, value: Any, encoder: wire.Encoder) -> dict[str, Any]:
+        if isinstance(value, Handle):
+            return {"handle": value.coursekit_number}
+        if isinstance(value, type) and (number := vars(value).get("coursekit_number")) is not None:
+            return {"handle": number}
+        if isinstance(value, np.dtype):
+            return {"dtype": value.str}
+        name = reference(value)
+        if name:
+            return {"ref": name}
+        for name, trusted in self.trusted.items():
+            if trusted is value:
+                return {"name": name}
+        if isinstance(value, np.random.Generator):
+            return {"generator": encoder.encode(_generator_state(value))}
+        if "tensorflow" in sys.modules and hasattr(value, "numpy"):
+            return {"tensor": encoder.array(np.asarray(value))}
+        if isinstance(value, np.ndarray | np.generic):
+            return {"value": encoder.encode(value.tolist())}
+        base = next((base for base in PLAIN[:11] if isinstance(value, base)), None)
+        if base:
+            return {"value": encoder.encode(base(value))}
+        if callable(value):
+            if len(self.callbacks) >= MAX_CALLBACKS:
+                raise wire.CannotSendError("the test passes too many functions to the answer")
+            self.callbacks.append(value)
+            name = getattr(value, "__name__", "function")
+            return {"callback": len(self.callbacks) - 1, "title": str(name)}
+        raise wire.CannotSendError(
+            f"a test can't pass an object of the type {type(value).__name__} to the student's code:"
+            " only numbers, texts, lists, arrays, functions and what the student made"
+        )
+
+    def _decode(self, arguments: tuple[Any, ...], about: dict[str, Any]) -> Any:
+        """Read what is no plain data from the student process."""
+        if "argument" in about:  # the very object that was passed
+            value = arguments[about["argument"]]
+            if not isinstance(value, list | dict | set | bytearray | np.ndarray):
+                raise wire.WireError("no such argument")
+            return value
+        if "dtype" in about:
+            if not wire.DTYPE.fullmatch(about["dtype"]):
+                raise wire.WireError("no plain type")
+            return np.dtype(about["dtype"])
+        number, kind, title = about["handle"], about["kind"], about["title"]
+        claims = about.get("claims", [])
+        if type(number) is not int or type(title) is not str or type(claims) is not list:
+            raise wire.WireError("no handle")
+        title = title if NAME.fullmatch(title) else "object"
+        if kind == "error":
+            return self._error_class(number, title, claims)
+        handle = self.handles.get(number)
+        if handle is None:
+            if len(self.handles) >= MAX_HANDLES:
+                raise wire.WireError("too many handles")
+            handle = self._handle_class(kind, title, claims)(self, number, title, claims)
+            self.handles[number] = handle
+        return handle
+
+    def _handle_class(self, kind: Any, title: str, claims: list[Any]) -> type[Handle]:
+        if kind == "function":
+            return FunctionHandle
+        if kind == "class":
+            return ClassHandle
+        if kind == "iterator":
+            return IteratorHandle
+        known = self._known(claims)
+        if kind == "own" and title in self.own:
+            return own_class(title, known)
+        return known_class(known) if known else Handle
+
+    def _known(self, claims: list[Any]) -> type | None:
+        """Find the class here that an object claims to be of: the first trusted one."""
+        for claim in claims[:50]:
+            found = self.find(claim)
+            if isinstance(found, type):
+                # What would be copied, and `object`, make no handle.
+                return None if is_data(found) else found
+        return None
+
+    def find(self, claim: Any) -> Any:
+        """Find what a text like "package.module:name" names, without importing anything."""
+        module, _, name = str(claim).partition(":")
+        if module == "__main__":
+            return self.trusted.get(name)
+        if module.partition(".")[0] not in self.roots:
+            return None
+        return vars(sys.modules[module]).get(name) if module in sys.modules else None
+
+    # ---- Exceptions
+
+    def _error_class(self, number: int, title: str, claims: list[Any]) -> type[BaseException]:
+        """Make a class that stands for a student's class of exceptions."""
+        if number not in self.errors:
+            if len(self.errors) > 1000:
+                raise wire.WireError("too many classes")
+            base: type[BaseException] = Exception
+            for claim in claims[:50]:
+                module, _, name = str(claim).partition(":")
+                found = vars(builtins).get(name) if module == "builtins" else self.find(claim)
+                if isinstance(found, type) and issubclass(found, Exception):
+                    base = found
+                    break
+            self.errors[number] = type(
+                title,
+                (base,),
+                {
+                    "__init__": lambda self, *a: None,
+                    "__str__": lambda self: ", ".join(map(str, self.args)),
+                    "__module__": "__main__",
+                    "coursekit_number": number,
+                },
+            )
+        return self.errors[number]
+
+    def _error(self, about: Any, decoder: wire.Decoder) -> BaseException:
+        """Make the exception that the student's code has raised."""
+        origin = about.get("origin")
+        if type(origin) is int and 0 <= origin < len(self.failures):
+            return self.failures[origin]  # the test's own function has raised it
+        text, name = about["text"], about["type"]
+        if type(text) is not str or type(name) is not str:
+            raise wire.WireError("no error")
+        text = short(text, MAX_ERROR)
+        if name == "timeup":
+            return TimeUpError(text)
+        found = vars(builtins).get(name)
+        if isinstance(found, type) and issubclass(found, Exception):
+            error = _made(found, decoder.decode(about.get("args")), text)
+        else:
+            kind = decoder.decode(about["class"])
+            if not (isinstance(kind, type) and issubclass(kind, Exception)):
+                raise wire.WireError("no error")
+            error = kind.__new__(kind, text)
+            error.args = (text,)
+        setattr(error, FROM_STUDENT, True)
+        return error
+
+
+def _made(kind: type[Exception], arguments: Any, text: str) -> Exception:
+    """Make a built-in exception, with its own arguments where that is possible."""
+    if type(arguments) is tuple:
+        try:
+            return kind(*arguments)
+        except Exception:
+            pass
+    error = kind.__new__(kind, text)
+    error.args = (text,)
+    return error
+
+
+def _generator_state(generator: np.random.Generator) -> Any:
+    """Give a generator's state; it then jumps ahead, so that nobody can know what it draws next."""
+    bits = generator.bit_generator
+    state = bits.state
+    if not hasattr(bits, "jumped"):
+        raise wire.CannotSendError("a test can't pass this random generator to the student's code")
+    after = bits.jumped().state
+    bits.state = after
+    return state
+
+
+def is_data(kind: type) -> bool:
+    """Tell whether instances of a class are copied, or would behave like data."""
+    return kind is object or issubclass(kind, PLAIN) or hasattr(kind, "__array__")
+
+
+def reference(value: Any) -> str | None:
+    """Name a function, class or module that any process can import; None for anything else."""
+    if isinstance(value, types.ModuleType):
+        return f"{value.__name__}:" if sys.modules.get(value.__name__) is value else None
+    if isinstance(value, np.ufunc):
+        name, module = value.__name__, "numpy"
+    else:
+        name = getattr(value, "__qualname__", None)
+        module = getattr(value, "__module__", None)
+    if type(name) is not str or type(module) is not str or module == "__main__":
+        return None
+    found = vars(sys.modules[module]).get(name) if module in sys.modules else None
+    return f"{module}:{name}" if found is value else None
+
+
+def replace(old: Any, new: Any) -> None:
+    """Make an argument what the student's function has made of it, in place.
+
+    Raises
+    ------
+    wire.WireError
+        If it could not have become that.
+    """
+    if type(old) is not type(new) and not isinstance(old, np.ndarray):
+        raise wire.WireError("an argument has changed its type")
+    if isinstance(old, np.ndarray):
+        if not isinstance(new, np.ndarray) or old.shape != new.shape or old.dtype != new.dtype:
+            raise wire.WireError("an argument has changed its type")
+        if old.flags.writeable:
+            old[...] = new
+    elif isinstance(old, list | tuple) and len(old) == len(new):
+        for index, (before, after) in enumerate(zip(old, new, strict=True)):
+            if _mutable(before) and type(before) is type(after):
+                replace(before, after)
+            elif isinstance(old, list):
+                old[index] = after
+    elif isinstance(old, list | bytearray):
+        old[:] = new
+    elif isinstance(old, dict):
+        kept = {k: old[k] for k in old if k in new and _mutable(old[k])}
+        for key, before in kept.items():
+            if type(before) is type(new[key]):
+                replace(before, new[key])
+                new[key] = before
+        old.clear()
+        old.update(new)
+    elif isinstance(old, set):
+        old.clear()
+        old.update(new)
+
+
+def _mutable(value: Any) -> bool:
+    return isinstance(value, list | tuple | dict | set | bytearray | np.ndarray)
+
+
+# ---- Handles
+
+
+class Handle:
+    """An object of the student process."""
+
+    coursekit_known: type | None = None
+
+    def __init__(self, student: Student, number: int, title: str, claims: Iterable[Any]) -> None:
+        fields = vars(self)
+        fields["coursekit_student"] = student
+        fields["coursekit_number"] = number
+        fields["coursekit_title"] = title
+        fields["coursekit_claim"] = next(iter(claims), None)
+
+    def __repr__(self) -> str:
+        return f"<{self.coursekit_title} of the student>"
+
+    def __array_function__(self, *_: Any) -> Any:
+        raise TypeError(f"NumPy can't compute with this answer: {self!r}")
+
+    def __array_ufunc__(self, *_: Any, **__: Any) -> Any:
+        raise TypeError(f"NumPy can't compute with this answer: {self!r}")
+
+    def __bool__(self) -> bool:
+        return True
+
+
+class FunctionHandle(Handle):
+    """A function of the student."""
+
+    @property
+    def __name__(self) -> str:  # type: ignore[override]
+        return self.coursekit_title
+
+    @property
+    def __doc__(self) -> Any:  # type: ignore[override]
+        return self.coursekit_student.once("attribute", self, "__doc__")
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """Let the student process call it."""
+        return self.coursekit_student.call(self, arguments, named)
+
+    def __eq__(self, other: Any) -> Any:
+        """Tell whether it is the same function, or says to be that function of a library."""
+        return self is other or (
+            self.coursekit_claim is not None and reference(other) == self.coursekit_claim
+        )
+
+    __hash__ = object.__hash__
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name != "__wrapped__":
+            raise AttributeError(name)
+        return self.coursekit_student.once("attribute", self, name)
+
+
+class ClassHandle(FunctionHandle):
+    """A class of the student."""
+
+    def __instancecheck__(self, value: Any) -> bool:
+        return (
+            isinstance(value, Handle)
+            and self.coursekit_student.once("isinstance", value, self) is True
+        )
+
+    def __subclasscheck__(self, value: Any) -> bool:
+        return isinstance(value, ClassHandle) and (
+            self.coursekit_student.once("issubclass", value, self) is True
+        )
+
+
+class IteratorHandle(Handle):
+    """An iterator of the student: it can be gone through once."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        return self.coursekit_student.ask("next", self)
+
+
+class KnownHandle(Handle):
+    """An instance of a class that the checker knows, too."""
+
+    @property
+    def __class__(self) -> type:  # type: ignore[override]
+        return self.coursekit_known or type(self)
+
+    @__class__.setter
+    def __class__(self, kind: type) -> None:
+        raise TypeError("an answer keeps its class")
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name not in attributes(self.coursekit_known):
+            raise AttributeError(f"{self!r} has no attribute {name!r}")
+        return self.coursekit_student.once("attribute", self, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self.coursekit_student.changed()
+        self.coursekit_student.ask("setattr", self, name, value)
+
+
+class OwnHandle(KnownHandle):
+    """An instance of a class that the assignment asks for."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(f"{self!r} has no attribute {name!r}")
+        return self.coursekit_student.once("attribute", self, name)
+
+    def __delattr__(self, name: str) -> None:
+        self.coursekit_student.changed()
+        self.coursekit_student.ask("delattr", self, name)
+
+    def __array_function__(self, function: Any, _: Any, arguments: Any, named: Any) -> Any:
+        return function(*_as_arrays(arguments), **named)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **named: Any) -> Any:
+        return getattr(ufunc, method)(*_as_arrays(inputs), **named)
+
+
+def _as_arrays(values: Iterable[Any]) -> list[Any]:
+    return [np.asarray(v.__array__()) if isinstance(v, OwnHandle) else v for v in values]
+
+
+def _forward(name: str, note: bool) -> Callable[..., Any]:
+    """Make a special method that asks the student's object."""
+
+    def method(self: Handle, *arguments: Any) -> Any:
+        if note:
+            text = f"The student's class {self.coursekit_title} compares and computes by itself."
+            if text not in self.coursekit_student.notes:
+                self.coursekit_student.notes.append(text)
+        if name == "array":
+            arguments = ()
+        if name == "exit":
+            arguments = (None, None, None)
+        return self.coursekit_student.ask("special", name, self, *arguments)
+
+    method.__name__ = f"__{name}__"
+    return method
+
+
+def _call(self: Handle, *arguments: Any, **named: Any) -> Any:
+    return self.coursekit_student.call(self, arguments, named)
+
+
+@functools.cache
+def own_class(title: str, known: type | None) -> type[Handle]:
+    """Make the class of handles for instances of one of the assignment's own classes."""
+    methods = {
+        f"__{name}__": _forward(name, note=name not in KNOWN_METHODS) for name in OWN_METHODS
+    }
+    return type(title, (OwnHandle,), {**methods, "__call__": _call, "coursekit_known": known})
+
+
+@functools.cache
+def known_class(known: type) -> type[Handle]:
+    """Make the class of handles for instances of a class that the checker knows."""
+    methods = {
+        f"__{name}__": _forward(name, note=False)
+        for name in KNOWN_METHODS
+        if hasattr(known, f"__{name}__")
+    }
+    if hasattr(known, "__call__"):  # noqa: B004  # instances, not the class
+        methods["__call__"] = _call
+    return type(known.__name__, (KnownHandle,), {**methods, "coursekit_known": known})
+
+
+@functools.cache
+def attributes(known: type | None) -> frozenset[str]:
+    """List the attributes that instances of a class have: those of the class, and those it sets."""
+    if known is None:
+        return frozenset()
+    found = set(dir(known))
+    for base in known.__mro__:
+        found.update(getattr(base, "__annotations__", ()))
+        for member in vars(base).values():
+            function = getattr(member, "__func__", member)
+            function = getattr(function, "__wrapped__", function)
+            if isinstance(function, types.FunctionType):
+                found.update(
+                    step.argval
+                    for step in dis.get_instructions(function)
+                    if step.opname == "STORE_ATTR"
+                )
+    return frozenset(found)
+
+
+# ---- Names
+
+
+class Names(dict[str, Any]):
+    """The globals of the tests: whose a name is decides who is asked for it.
+
+    - A name that the assignment lets the student's cells bind is the student's (`theirs`): reading
+      asks the student process. Deleting it, or replacing it by a function, crosses: a test may
+      take a function away and see who misses it. Other values that a test binds to such a name
+      stay here: they may be the test's own results, which the student's code must not find.
+    - What imports, trusted cells and tests bind is trusted, kept here, and never crosses.
+    - Built-in names are the real ones, unless they are the student's by the first rule.
+    - Any other name is asked of the student.
+
+    Parameters
+    ----------
+    student : Student
+        Who is asked.
+    """
+
+    def __init__(self, student: Student) -> None:
+        super().__init__(__name__="__main__", __builtins__=builtins)
+        self.student = student
+        self.theirs: set[str] = set()
+        self.shared: set[str] = set()  # names that have been the student's at any time
+
+    def give(self, names: Iterable[str]) -> None:
+        """Make names the student's."""
+        for name in names:
+            if not name.startswith("__"):
+                self.pop(name, None)
+                self.theirs.add(name)
+                self.shared.add(name)
+        self.student.changed()
+
+    def __missing__(self, name: str) -> Any:
+        if name not in self.theirs and (hasattr(builtins, name) or name.startswith("__")):
+            raise KeyError(name)
+        try:
+            return self.student.once("get", name)
+        except NameError as error:
+            if not self.student.lost:
+                raise KeyError(name) from error
+            raise
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        handle = isinstance(value, Handle) or (
+            isinstance(value, type) and "coursekit_number" in vars(value)
+        )
+        if name in self.shared and (handle or callable(value)):
+            self.student.changed()
+            self.student.ask("set", name, value)
+        if handle and name in self.shared:
+            self.pop(name, None)
+            self.theirs.add(name)
+            return
+        self.theirs.discard(name)
+        super().__setitem__(name, value)
+
+    def __delitem__(self, name: str) -> None:
+        here = name in self
+        if here:
+            super().__delitem__(name)
+        if name in self.theirs or (name in self.shared and here):
+            self.theirs.add(name)
+            self.student.changed()
+            try:
+                self.student.ask("delete", name)
+            except NameError as error:
+                if not here:
+                    raise KeyError(name) from error
+        elif not here:
+            raise KeyError(name)
