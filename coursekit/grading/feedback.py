@@ -120,8 +120,8 @@ def _cells(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 left -= len(text)
                 outputs.append({"text": text})
         error = cell.get("error")
-        if error or outputs or cell.get("dropped"):
-            shown.append({**cell, "error": error, "outputs": outputs})
+        if error or outputs:
+            shown.append({"grade_id": cell.get("grade_id"), "error": error, "outputs": outputs})
     return shown
 
 

@@ -20,6 +20,7 @@ from coursekit.grading.results import Result, Task
 FEW = 30  # submissions: below, correlations are mostly noise
 SHOWN_FAILURES = 3  # of each task
 SLOWEST = 5
+FAR = 4  # times the median
 NUMBER = re.compile(r"[-+]?\d[\d.,]*(?:[eE][-+]?\d+)?")
 PLOT = {"left": 10.0, "width": 460.0, "top": 34.0, "height": 120.0}  # the SVG is 480 × 200
 
@@ -196,7 +197,9 @@ def _failures(tasks: list[Task]) -> list[tuple[str, int, bool]]:
     kinds: dict[str, Counter[str]] = defaultdict(Counter)
     for task in tasks:
         if task.verdict not in ("passed", "manual"):
-            message = words.line(task.message, 300) or words.VERDICTS.get(task.verdict, ("", "?"))[1]
+            message = (
+                words.line(task.message, 300) or words.VERDICTS.get(task.verdict, ("", "?"))[1]
+            )
             kinds[NUMBER.sub("#", message)][message] += 1
     commonest = sorted(kinds.values(), key=lambda texts: -texts.total())[:SHOWN_FAILURES]
     return [(texts.most_common(1)[0][0], texts.total(), len(texts) > 1) for texts in commonest]
@@ -206,14 +209,14 @@ def _failures(tasks: list[Task]) -> list[tuple[str, int, bool]]:
 
 
 def chart(values: Sequence[float], low: float | None = None, high: float | None = None) -> Any:
-    """Lay out a histogram.
+    """Lay out a histogram; what lies far above the rest is counted in the last bar.
 
     Parameters
     ----------
     values : sequence of float
         At least one.
     low, high : float, optional
-        What the axis must show; the smallest and the largest value if left out.
+        What the axis shows; the smallest and the largest value, outliers apart, if left out.
 
     Returns
     -------
@@ -223,8 +226,11 @@ def chart(values: Sequence[float], low: float | None = None, high: float | None 
     """
     if not values:
         return None
-    edges = _edges(min(values) if low is None else low, max(values) if high is None else high)
-    counts, _ = np.histogram(values, edges)
+    middle = float(np.median(values))
+    low = min(values) if low is None else low
+    top = min(max(values), FAR * middle or math.inf) if high is None else high
+    edges = _edges(low, top)
+    counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
     wide = PLOT["width"] / (len(edges) - 1)
     tall = PLOT["height"] / max(int(counts.max()), 1)
     bars = [
@@ -243,9 +249,10 @@ def chart(values: Sequence[float], low: float | None = None, high: float | None 
     ticks = [
         {"x": round(PLOT["left"] + number * wide, 1), "label": f"{edge:g}"}
         for number, edge in enumerate(edges.tolist())
-        if number % every == 0
+        if (len(edges) - 1 - number) % every == 0
     ]
-    middle = float(np.median(values))
+    if max(values) > edges[-1]:
+        ticks[-1:] = [{"x": ticks[-1]["x"], "label": f"{ticks[-1]['label']} and more"}]
     share = (middle - edges[0]) / (edges[-1] - edges[0])
     median = {"x": round(PLOT["left"] + share * PLOT["width"], 1), "value": f"{middle:.3g}"}
     return {"bars": bars, "ticks": ticks, "median": median, "count": len(values)}
@@ -326,5 +333,7 @@ def _blamed(result: Result, verdict: str) -> list[str]:
 
 def _symbols(result: Result) -> list[tuple[str, str]]:
     """Give a row of symbols, one for each task, with what it means."""
-    shown = [(task, words.verdict(task.verdict, task.points, task.max_points)) for task in result.tasks]
+    shown = [
+        (task, words.verdict(task.verdict, task.points, task.max_points)) for task in result.tasks
+    ]
     return [(symbol, f"{task.grade_id}: {text}") for task, (symbol, text) in shown]

@@ -82,10 +82,10 @@ def size(value: float) -> str:
 
 
 def cut(text: str, most: int) -> str:
-    """Keep the begin and the end of a text that is longer than `most` characters.
+    r"""Keep the begin and the end of a text that is longer than `most` characters.
 
     >>> cut("abcdefghijklmnopqrstuvwxyz", 8)
-    'abcdef\\n[18 characters are left out]\\nyz'
+    'abcdef\n[18 characters are left out]\nyz'
     """
     if len(text) <= most:
         return text
