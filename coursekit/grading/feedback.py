@@ -41,17 +41,18 @@ def write(result: Result, folder: Path) -> Path:
     """
     from coursekit.grading.submissions import safe_name
 
+    unread = result.status == "invalid"
     path = folder / f"{safe_name(result.student)}.html"
     pages.write(
         path,
         "feedback.html",
         result=result,
         waiting=sum(task.max_points for task in result.tasks if task.points is None),
-        groups=_groups(result.tasks),
+        groups=[] if unread else _groups(result.tasks),
         cells=_cells(result.cells),
         share=_share,
         trouble=TROUBLE.get(result.status, ""),
-        why=result.notes if result.status == "invalid" else [],
+        why=result.notes if unread else [],
     )
     return path
 
@@ -134,6 +135,4 @@ def _content(output: Any) -> tuple[str, Any]:
     if "image/png" in data:
         return "picture", data["image/png"]
     text = output.get("text", data.get("text/plain"))
-    if isinstance(text, list):
-        text = "".join(part for part in text if isinstance(part, str))
     return ("text", text) if isinstance(text, str) and text.strip() else ("", None)

@@ -42,7 +42,7 @@ def _environment() -> Any:
         lstrip_blocks=True,
     )
     environment.globals["policy"] = POLICY
-    filters = (words.visible, words.line, words.number, words.seconds, words.size)
+    filters = (words.visible, words.line, words.number, words.signed, words.seconds, words.size)
     environment.filters.update({each.__name__: each for each in filters})
     return environment
 
@@ -75,17 +75,13 @@ def picture(data: object) -> tuple[str, int, int] | None:
 
     Returns
     -------
-    address : str
-        A ``data:`` address.
-    width, height : int
-        Pixels.
-        None instead of all three if it is no PNG, or too large.
+    tuple of (str, int, int) or None
+        A ``data:`` address, and width and height in pixels. None if it is no PNG, or too large.
     """
-    text = "".join(data) if isinstance(data, list) else data
-    if not isinstance(text, str) or len(text) > MOST_BYTES * 4 / 3 + 100_000:
+    if not isinstance(data, str) or len(data) > 1.5 * MOST_BYTES:
         return None
     try:
-        raw = base64.b64decode("".join(text.split()), validate=True)
+        raw = base64.b64decode("".join(data.split()), validate=True)
         chunks = _chunks(raw)
         width, height = _check(chunks)
     except (ValueError, binascii.Error, struct.error, zlib.error, IndexError, KeyError):

@@ -20,9 +20,10 @@ from coursekit.grading.results import Result, Task
 FEW = 30  # submissions: below, correlations are mostly noise
 SHOWN_FAILURES = 3  # of each task
 SLOWEST = 5
-FAR = 4  # times the median
+WEAK = 0.1  # a correlation below this says little about who is strong
+FAR = 3  # interquartile ranges beyond the upper quartile: Tukey's outer fence
 NUMBER = re.compile(r"[-+]?\d[\d.,]*(?:[eE][-+]?\d+)?")
-PLOT = {"left": 10.0, "width": 460.0, "top": 34.0, "height": 120.0}  # the SVG is 480 × 200
+PLOT = {"left": 10.0, "width": 460.0, "top": 20.0, "height": 120.0}  # the SVG is 480 × 175
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ def write(results: Sequence[Result], path: Path) -> None:
     readable = [result for result in results if result.status != "invalid"]
     scores = [result.score for result in readable]
     best = max((result.max_score for result in readable), default=0.0)
+    summed = items(readable)
     pages.write(
         path,
         "report.html",
@@ -86,8 +88,10 @@ def write(results: Sequence[Result], path: Path) -> None:
         best=best,
         mean=float(np.mean(scores)) if scores else None,
         median=float(np.median(scores)) if scores else None,
-        scores=chart(scores, 0, best) if best > 0 else None,
-        items=items(readable),
+        scores=chart(scores, 0, best) if best > 0 and len(scores) > 1 else None,
+        groups=_by_title(summed),
+        failed=[item for item in summed if item.failures],
+        weak=lambda item: item.discrimination is not None and item.discrimination < WEAK,
         few=FEW,
         chance=2 / math.sqrt(len(readable)) if readable else None,
         costs=_costs(readable),
@@ -222,14 +226,14 @@ def chart(values: Sequence[float], low: float | None = None, high: float | None 
     -------
     dict
         ``bars`` (with ``x``, ``y``, ``width``, ``height``, ``count``, ``from``, ``to``), ``ticks``
-        (with ``x``, ``label``) and ``median`` (with ``x``, ``value``); None without values.
+        (with ``x``, ``label``) and ``median`` (with ``x``, ``value``).
     """
-    if not values:
-        return None
-    middle = float(np.median(values))
+    lower, middle, upper = map(float, np.quantile(values, (0.25, 0.5, 0.75)))
     low = min(values) if low is None else low
-    top = min(max(values), FAR * middle or math.inf) if high is None else high
-    edges = _edges(low, top)
+    if high is None:
+        far = upper + FAR * (upper - lower)
+        high = min(max(values), far) if upper > lower else max(values)
+    edges = _edges(low, high)
     counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
     wide = PLOT["width"] / (len(edges) - 1)
     tall = PLOT["height"] / max(int(counts.max()), 1)
@@ -252,7 +256,7 @@ def chart(values: Sequence[float], low: float | None = None, high: float | None 
         if (len(edges) - 1 - number) % every == 0
     ]
     if max(values) > edges[-1]:
-        ticks[-1:] = [{"x": ticks[-1]["x"], "label": f"{ticks[-1]['label']} and more"}]
+        ticks[-1:] = [{"x": ticks[-1]["x"], "label": "more"}]
     share = (middle - edges[0]) / (edges[-1] - edges[0])
     median = {"x": round(PLOT["left"] + share * PLOT["width"], 1), "value": f"{middle:.3g}"}
     return {"bars": bars, "ticks": ticks, "median": median, "count": len(values)}
@@ -260,7 +264,7 @@ def chart(values: Sequence[float], low: float | None = None, high: float | None 
 
 def _edges(low: float, high: float) -> np.ndarray:
     """Choose round borders for about ten bins that hold `low` and `high`."""
-    span = high - low if high > low else abs(high) or 1.0
+    span = high - low if high - low > 1e-6 else max(abs(high), 1.0)
     size = 10.0 ** math.floor(math.log10(span / 10))
     step = size * next(factor for factor in (1, 2, 5, 10) if factor * size * 10 >= span * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
@@ -275,10 +279,16 @@ def _costs(results: Sequence[Result]) -> list[dict[str, Any]]:
         ("Memory", "MB", [result.memory / 1e6 for result in results]),
     )
     return [
-        {"name": name, "unit": unit, "chart": chart(values), "most": f"{max(values):.3g}"}
+        {"name": name, "unit": unit, "chart": chart(values)}
         for name, unit, values in wanted
-        if values
+        if len(values) > 1
     ]
+
+
+def _by_title(found: list[Item]) -> list[tuple[str, list[Item]]]:
+    """Put the tasks under the heading that they share."""
+    grouped = itertools.groupby(found, key=lambda item: item.title)
+    return [(title, list(members)) for title, members in grouped]
 
 
 # --- What needs a human --------------------------------------------------------------------------

@@ -23,13 +23,13 @@ VERDICTS = {
 PARTLY = ("◐", "Partly right")
 WAITS = ("✎", "A person will grade this")
 
-# Status of a submission → what it means.
+# Status of submissions → what a number of them did.
 STATUSES = {
     "graded": "graded",
-    "needs_manual": "waits for marks by hand",
+    "needs_manual": "need marks by hand",
     "timeout": "took too long",
     "out_of_memory": "used too much memory",
-    "died": "the program died",
+    "died": "ended their program",
     "invalid": "could not be read",
 }
 
@@ -64,6 +64,11 @@ def verdict(name: str, points: float | None, max_points: float) -> tuple[str, st
 def number(value: float | None) -> str:
     """Write points without needless zeros: ``2``, ``1.5``, ``0.33``; a dash for None."""
     return "–" if value is None else f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def signed(value: float | None) -> str:
+    """Write a correlation: ``+0.41``, ``−0.07``; a dash for None."""
+    return "–" if value is None else f"{value:+.2f}".replace("-", "−")
 
 
 def seconds(value: float) -> str:
@@ -131,5 +136,6 @@ def visible(text: object, most: int = 4000) -> str:
 
 
 def line(text: object, most: int = 200) -> str:
-    """Make a text safe to look at and put it into one line."""
-    return " ".join(visible(text, most).split())
+    """Make a text safe to look at and put it into one line of at most `most` characters."""
+    whole = " ".join(visible(text, 4 * most).split())
+    return whole if len(whole) <= most else f"{whole[: most - 1]}…"

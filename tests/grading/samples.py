@@ -31,7 +31,15 @@ ATTACKS = (
     "=cmd|'/c calc'!A1",
 )
 NAMES = (
-    *("Ada Lovelace", "Grace Hopper", "李小龙", "Zoë Müller", "محمد علي", "Nguyễn Văn An", "O'Brien"),
+    *(
+        "Ada Lovelace",
+        "Grace Hopper",
+        "李小龙",
+        "Zoë Müller",
+        "محمد علي",
+        "Nguyễn Văn An",
+        "O'Brien",
+    ),
     *("a_very_long_login_name_without_a_single_space_as_learning_platforms_make_them_0123456789",),
     *ATTACKS,
 )
@@ -106,7 +114,7 @@ def student(name: str, ability: float, random: np.random.Generator, manual: bool
 
 def hostile(name: str, attack: str) -> Result:
     """Put an attack into every field that a student can reach."""
-    result = student(name, 0.0, np.random.default_rng(0))
+    result = student(name, 0.2, np.random.default_rng(len(attack)))
     for task in result.tasks:
         task.message = task.tried = task.expected = task.got = task.answer = task.comment = attack
         task.hidden = False
@@ -163,8 +171,18 @@ def batch(number: int = 40) -> list[Result]:
     long.tasks[0].got = repr(list(range(3000)))
     long.tasks[0].tried = "x" * 500
     long.cells = [
-        {"index": 1, "grade_id": "descend", "error": None, "outputs": [{"text": "loss 0.1\n" * 900}]},
-        {"index": 2, "grade_id": None, "error": "ZeroDivisionError: division by zero", "outputs": []},
+        {
+            "index": 1,
+            "grade_id": "descend",
+            "error": None,
+            "outputs": [{"text": "loss 0.1\n" * 900}],
+        },
+        {
+            "index": 2,
+            "grade_id": None,
+            "error": "ZeroDivisionError: division by zero",
+            "outputs": [],
+        },
         {"index": 3, "grade_id": None, "error": None, "outputs": [{"data": {"image/png": png()}}]},
     ]
     results[-6:-4] = [perfect, long]
