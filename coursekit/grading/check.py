@@ -6,6 +6,7 @@ import concurrent.futures
 import itertools
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from coursekit.grading.assignment import (
 )
 from coursekit.grading.limits import GradingError, Limits
 from coursekit.grading.results import Result, Task
+from coursekit.grading.submissions import Submission
 
 WIDTH = 88
 # Set in the process that runs a notebook for a check: the check in that notebook must not start
@@ -31,11 +33,9 @@ INSIDE = "COURSEKIT_GRADING"
 TICK_SECONDS = 0.5
 SPARE_SECONDS = 60.0  # beyond the limits, for starting up
 PASSES, FAILS, DAMAGED = 0, 1, 2  # exit codes
-MEND = (
-    "The check used the original tests and texts. To mend your notebook: rename the file, start "
-    "'coursekit lab' once more for a fresh copy, and copy your answers into it."
+FRESH_COPY = (
+    "rename the file, start 'coursekit lab' for a fresh copy, and copy your answers into that."
 )
-COLOURS = {"passed": "green", "manual": "blue", "wrong": "red"}
 
 
 @dataclass(frozen=True)
@@ -62,22 +62,6 @@ class Checked:
         if self.damage:
             return DAMAGED
         return PASSES if all(map(_is_done, self.result.tasks)) else FAILS
-
-
-@dataclass(frozen=True)
-class Work:
-    """A notebook as the runner wants it."""
-
-    content: bytes
-    origin: str
-    student: str = "you"
-    student_id: str = ""
-    notes: tuple[str, ...] = ()
-    problem: str = ""
-
-    def read(self) -> bytes:
-        """Give the notebook's bytes."""
-        return self.content
 
 
 def check(
@@ -122,9 +106,9 @@ def check(
         exercise = find_exercise(notebook, content, exercises)
         planned = plan(exercise, content)
     except InvalidSubmissionError as error:
-        raise GradingError(f"{notebook}: {error} Save it again in JupyterLab.") from None
-    limits = limits or Limits()
-    result = _grade(exercise, Work(content, notebook.name), limits, progress)
+        raise GradingError(f"{notebook}: {error} If you can't mend it, {FRESH_COPY}") from None
+    work = Submission("you", notebook.name, content=lambda: content)
+    result = _grade(exercise, work, limits or Limits(), progress)
     return Checked(notebook, result, [*planned.tampering, *planned.notes])
 
 
@@ -137,8 +121,6 @@ def _read(notebook: Path) -> bytes:
         ) from None
     except OSError as error:
         raise GradingError(f"{notebook}: can't be read ({error.strerror}).") from None
-    if not content.strip():
-        raise GradingError(f"{notebook}: the file is empty. Open the notebook and save it.")
     return content
 
 
@@ -159,9 +141,12 @@ def find_exercise(notebook: Path, content: bytes, exercises: Path) -> Assignment
     InvalidSubmissionError
         If the content is no notebook.
     GradingError
-        If it is made from none of them.
+        If there is nothing in it, or it is made from none of them.
     """
-    mine = {cell.grade_id for cell in read_submission(content)} - {""}
+    cells = read_submission(content) if content.strip() else []
+    if not any(cell.source.strip() for cell in cells):
+        raise GradingError(f"{notebook}: nothing is in it. If you wrote into it, save it first.")
+    mine = {cell.grade_id for cell in cells} - {""}
     best: tuple[int, bool] = (0, False)
     found = None
     for path in sorted(exercises.glob("*/*.ipynb")):
@@ -177,14 +162,14 @@ def find_exercise(notebook: Path, content: bytes, exercises: Path) -> Assignment
         )
     if not mine:
         raise GradingError(
-            f"{notebook}: the marks on all graded cells are gone, so your answers can't be found. "
-            "Get a fresh copy with 'coursekit lab' and copy your answers into it."
+            f"{notebook}: the names of all cells are gone, so your answers can't be found. To mend "
+            f"it, {FRESH_COPY}"
         )
     return found
 
 
 def _grade(
-    exercise: Assignment, work: Work, limits: Limits, progress: Callable[[str], None]
+    exercise: Assignment, work: Submission, limits: Limits, progress: Callable[[str], None]
 ) -> Result:
     """Run the tests, and tell every half second that they still run.
 
@@ -192,39 +177,43 @@ def _grade(
     """
     from coursekit.grading import runner
 
-    began = time.monotonic()
     stage = "starting"
+    stopped = threading.Event()
+    graders: list[Any] = []
 
     def tell(text: str) -> None:
         nonlocal stage
         stage = text
 
-    def run() -> Result:
+    def run() -> Result | None:
         with runner.Grader(exercise, limits, least="spawned", progress=tell) as grader:
             graders.append(grader)
             tell("running your notebook and the tests")
-            return grader.grade(work)
+            return None if stopped.is_set() else grader.grade(work)
 
-    graders: list[Any] = []
     pool = concurrent.futures.ThreadPoolExecutor(1)
+    future = pool.submit(run)
+    began = time.monotonic()
     try:
-        future = pool.submit(run)
-        while True:
+        while not future.done():
             taken = time.monotonic() - began
+            if taken > limits.seconds + SPARE_SECONDS:
+                raise GradingError(
+                    f"The check did not end after {taken:.0f} seconds. Run all your cells and look "
+                    "for one that does not end."
+                )
             progress(f"{stage}, {taken:.0f} s")
-            try:
-                return future.result(TICK_SECONDS)
-            except TimeoutError:
-                if future.done() or taken > limits.seconds + SPARE_SECONDS:
-                    raise GradingError(
-                        f"The check did not end after {taken:.0f} seconds. Restart the kernel, run "
-                        "all cells, and look for one that does not end."
-                    ) from None
+            concurrent.futures.wait([future], TICK_SECONDS)
+        result = future.result()
+        assert result is not None  # only who was stopped gives none
+        return result
     finally:
         # Who presses stop does not wait for the tests.
-        for grader in graders:
-            grader.close()
-        pool.shutdown(wait=False, cancel_futures=True)
+        stopped.set()
+        if not future.done():
+            for grader in graders:
+                grader.close()
+        pool.shutdown(wait=False)
 
 
 # --- What is printed -----------------------------------------------------------------------------
@@ -254,7 +243,7 @@ def show(checked: Checked, console: Any = None) -> None:
     for sentence in checked.damage:
         _print(console, f"! {words.line(sentence, 400)}", "yellow")
     if checked.damage:
-        _print(console, MEND)
+        _print(console, f"The original tests and texts were used. To mend it, {FRESH_COPY}")
     for title, tasks in itertools.groupby(result.tasks, key=lambda task: task.title):
         console.print()
         _print(console, words.line(title), "bold")
@@ -262,6 +251,8 @@ def show(checked: Checked, console: Any = None) -> None:
             _show_task(task, console)
     _show_cells(result, console)
     console.print()
+    if result.status in words.TROUBLE:
+        _print(console, words.TROUBLE[result.status], "yellow")
     _print(console, _summary(checked), "bold green" if checked.code == PASSES else "bold")
 
 
@@ -273,7 +264,8 @@ def _show_task(task: Task, console: Any) -> None:
     line = f"  {symbol} {words.line(task.grade_id)}: {verdict}, {points}"
     if task.points is None:
         line = f"  {symbol} {words.line(task.grade_id)}: {verdict}"
-    _print(console, line, COLOURS.get(task.verdict if _is_done(task) else "wrong", "red"), 4)
+    colour = "red" if not _is_done(task) else "green" if task.kind == "tests" else "blue"
+    _print(console, line, colour)
     if _is_done(task):
         return
     if task.kind == "tests":
@@ -294,7 +286,7 @@ def _show_cells(result: Result, console: Any) -> None:
         _print(console, "Cells of yours that stopped", "bold")
     for cell in failed[:20]:
         name = words.line(cell.get("grade_id") or "A cell of your own")
-        _print(console, f"  ! {name}: {_reason(str(cell['error']))}", "red", 4)
+        _print(console, f"  ! {name}: {_reason(str(cell['error']))}", "red")
 
 
 def _reason(error: str) -> str:
@@ -322,18 +314,15 @@ def _summary(checked: Checked) -> str:
 
 
 def _print(console: Any, text: str, style: str = "", indent: int = 0) -> None:
-    """Print a text that may come from anywhere; its other lines are indented by `indent`."""
+    """Print a text that may come from anywhere, so nothing in it is markup."""
     from rich.padding import Padding
     from rich.text import Text
 
     try:
         text.encode(console.encoding)
-    except UnicodeEncodeError:  # a terminal of old Windows
+    except UnicodeEncodeError:  # the terminal of an old Windows
         text = text.encode("ascii", "replace").decode()
-    if indent and not text.startswith(" "):
-        console.print(Padding(Text(text, style), (0, 0, 0, indent)))
-    else:
-        console.print(Text(text, style))
+    console.print(Padding(Text(text, style), (0, 0, 0, indent)) if indent else Text(text, style))
 
 
 # --- In the terminal and in a notebook -----------------------------------------------------------
@@ -365,19 +354,27 @@ def in_notebook(notebook: str | os.PathLike[str] | None = None) -> None:
     line = _Line()
     try:
         path = Path(notebook) if notebook else this_notebook()
-        saved = time.strftime("%H:%M:%S", time.localtime(path.stat().st_mtime))
-        print(f"Checking {path.name} as it was saved at {saved}. Did you change it? Save it first.")
+        print(_saved(path))
         checked = check(path, progress=line.update)
-    except FileNotFoundError as error:
-        print(f"{error.filename}: there is no such file.")
-        return
     except GradingError as error:
         print(error)
         return
+    except KeyboardInterrupt:
+        print("The check was stopped.")
+        return
     finally:
-        line.clear()
+        line.update("")
     # plain text: it stays readable in the saved notebook
     show(checked, Console(file=sys.stdout, width=WIDTH, highlight=False, color_system=None))
+
+
+def _saved(path: Path) -> str:
+    """Say which state of a notebook is checked: what is on the screen may be newer."""
+    try:
+        saved = time.strftime("%H:%M:%S", time.localtime(path.stat().st_mtime))
+    except OSError:
+        return f"Checking {path.name}."
+    return f"Checking {path.name} as it was saved at {saved}. Changed since? Save, check again."
 
 
 def this_notebook() -> Path:
@@ -401,17 +398,16 @@ def this_notebook() -> Path:
 
 
 class _Line:
-    """A line in a notebook's output that changes."""
+    """A line in a notebook's output that changes; nothing outside a notebook."""
 
     def __init__(self) -> None:
+        from IPython import get_ipython
         from IPython.display import display
 
-        self.handle = display({"text/plain": ""}, raw=True, display_id=True)
+        in_kernel = hasattr(get_ipython(), "kernel")
+        self.handle = display({"text/plain": ""}, raw=True, display_id=True) if in_kernel else None
 
     def update(self, text: str) -> None:
+        """Show another text."""
         if self.handle:
-            self.handle.update({"text/plain": f"{text} ..."}, raw=True)
-
-    def clear(self) -> None:
-        if self.handle:
-            self.handle.update({"text/plain": ""}, raw=True)
+            self.handle.update({"text/plain": text}, raw=True)

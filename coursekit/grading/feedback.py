@@ -16,12 +16,6 @@ from coursekit.grading.results import Result, Task
 MOST_CELLS = 200  # whose errors and outputs a page shows
 MOST_PICTURES = 20  # on one page
 MOST_TEXT = 100_000  # characters of output on one page
-TROUBLE = {
-    "timeout": "Your notebook did not come to its end in time. Look for a loop that never stops.",
-    "out_of_memory": "Your notebook used too much memory. Look for very large arrays or lists.",
-    "died": "Your notebook ended the Python program that ran it.",
-    "invalid": "Your file could not be read as a notebook, so nothing in it was graded.",
-}
 
 
 def write(result: Result, folder: Path) -> Path:
@@ -51,7 +45,7 @@ def write(result: Result, folder: Path) -> Path:
         groups=[] if unread else _groups(result.tasks),
         cells=_cells(result.cells),
         share=_share,
-        trouble=TROUBLE.get(result.status, ""),
+        trouble=words.TROUBLE.get(result.status, ""),
         why=result.notes if unread else [],
     )
     return path

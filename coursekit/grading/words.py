@@ -32,6 +32,13 @@ STATUSES = {
     "died": "ended their program",
     "invalid": "could not be read",
 }
+# Status of a submission → what the student should look for.
+TROUBLE = {
+    "timeout": "Your notebook did not come to its end in time. Look for a loop that never stops.",
+    "out_of_memory": "Your notebook used too much memory. Look for very large arrays or lists.",
+    "died": "Your notebook ended the Python program that ran it.",
+    "invalid": "Your file could not be read as a notebook, so nothing in it was graded.",
+}
 
 ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 JOINERS = "\u200c\u200d"  # Persian, Hindi and many emoji need them
