@@ -83,6 +83,7 @@ def write(results: Sequence[Result], path: Path) -> None:
         results=sorted(results, key=lambda result: result.student.casefold()),
         address=lambda result: quote(f"feedback/{safe_name(result.student)}.html"),
         statuses=Counter(words.STATUSES.get(r.status, r.status) for r in results).most_common(),
+        levels=Counter(result.isolation or "none" for result in results).most_common(),
         readable=len(readable),
         unfinished=sum(any(task.points is None for task in r.tasks) for r in readable),
         best=best,
