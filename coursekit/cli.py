@@ -170,6 +170,21 @@ def _download() -> Path:
         return datasets.download_mnist(advance)
 
 
+@app.command()
+def check(
+    notebook: Annotated[Path, typer.Argument(metavar="NOTEBOOK", help="Your exercise.")],
+) -> None:
+    """Run the visible tests on your answers, as they are graded, before you hand them in.
+
+    Exit code: 0 if everything passes, 1 if not, 2 if the notebook is damaged or no exercise.
+    """
+    from coursekit.grading import check, limits
+
+    with plain_errors(limits.GradingError):
+        code = check.in_terminal(notebook)
+    raise typer.Exit(code)
+
+
 # --- For authors ---------------------------------------------------------------------------------
 
 
