@@ -11,7 +11,9 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
+import importlib.machinery
 import importlib.metadata
+import importlib.util
 import json
 import platform
 import queue
@@ -148,7 +150,9 @@ class Grader:
         self.assignment = settings.assignment
         self.limits = settings.limits
         self.files = _file_step(settings.files)
-        self.launcher = launch.start(modules_to_import(self.assignment), settings.least, progress)
+        self.launcher = launch.start(
+            modules_to_import(self.assignment), settings.least, progress=progress
+        )
 
     def __enter__(self) -> Grader:
         return self
@@ -451,13 +455,27 @@ def _file_step(contents: dict[str, bytes]) -> dict[str, Any] | None:
 
 def modules_to_import(assignment: Assignment) -> list[str]:
     """List what is worth importing once: the source's modules, and what they load when used."""
-    names = list(assignment.modules)
+    names = [name for name in assignment.modules if is_module(name)]
     top = {name.partition(".")[0] for name in names}
     if top & {"tensorflow", "keras"} or "coursekit.training" in names:
         names += ["tensorflow", "keras"]
     if "coursekit.plots" in names:
         names.append("matplotlib.pyplot")
     return list(dict.fromkeys(names))
+
+
+def is_module(name: str) -> bool:
+    """Tell whether there is such a module, without importing anything."""
+    top, *parts = name.split(".")
+    spec = importlib.util.find_spec(top)
+    if spec is None or not parts:
+        return spec is not None
+    for part in parts:
+        folders = list(spec.submodule_search_locations or ())
+        spec = importlib.machinery.PathFinder.find_spec(part, folders)
+        if spec is None:
+            return False
+    return True
 
 
 @functools.cache
