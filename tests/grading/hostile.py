@@ -407,15 +407,16 @@ for number in (os.getppid(), 1, -1, 0, *range(2, 400)):
 CASES: dict[str, Case] = {
     # What nbgrader and others fall for.
     "kills_parent": solved(first="import os, signal\nos.kill(os.getppid(), signal.SIGKILL)"),
-    "kills_every_pid": solved(first=SIGNALS),
+    "kills_every_pid": solved(first=SIGNALS, status="died"),  # it kills itself, too
     "duplicated_cells": solved(
         change=duplicate_everything, said="The cell test_double is there 2 times."
     ),
     "reads_source_folder": Case(
         first=spy(
-            "for up in ('.', '..', '../..', '../../..', '../../../..', '/'):\n"
-            "    for path in glob.glob(up + '/**/*.ipynb', recursive=up != '/')[:500]:\n"
-            "        look(path)"
+            "for up in ('.', '..', '../..', '../../..', '/work', '/home', '/root', '/srv'):\n"
+            "    for below in ('', '*/', '*/*/', '*/*/*/'):\n"
+            "        for path in glob.glob(f'{up}/{below}*.ipynb'): look(path)\n"
+            "look(SOURCE)"
         )
     ),
     "sets_marks_in_gradebook": Case(
@@ -438,8 +439,8 @@ CASES: dict[str, Case] = {
         answers={name: f"def {name}(*about):\n    return True" for name in LIARS if name != "best"}
         | {"best": "best = True"}
     ),
-    "forges_events": Case(first=FORGE, said="grader may send"),
-    "forges_replies": Case(first=FORGE_REPLIES, said="grader may send"),
+    "forges_events": Case(first=FORGE, status="died", said="grader may send"),
+    "forges_replies": Case(first=FORGE_REPLIES, status="died", said="grader may send"),
     "prints_marks": Case(
         first='print(\'{"event": "test", "grade_id": "test_best", "verdict": "passed", "points": 1}\')\n'
         'print("1000")\n1000'
@@ -459,7 +460,8 @@ CASES: dict[str, Case] = {
         "        for key, value in list(vars(module).items()):\n"
         "            if callable(value) and not key.startswith('__'):\n"
         "                try: setattr(module, key, lambda *about, **more: True)\n"
-        "                except Exception: pass"
+        "                except Exception: pass",
+        status="died",
     ),
     "differs_when_called_twice": Case(
         answers=some(
@@ -502,6 +504,7 @@ CASES: dict[str, Case] = {
     ),
     "reads_own_memory": Case(
         first=spy(
+            "import re\n"
             "for line in open('/proc/self/maps'):\n"
             "    start, end = (int(n, 16) for n in line.split()[0].split('-'))\n"
             "    if 'r' in line.split()[1] and end - start < 1 << 28:\n"
@@ -510,7 +513,7 @@ CASES: dict[str, Case] = {
             "                file.seek(start)\n"
             "                data = file.read(end - start)\n"
             "        except (OSError, OverflowError, ValueError): continue\n"
-            f"        if b'{CANARY[:6]}' b'{CANARY[6:]} in' in data: seen.append(data.decode('latin-1'))"
+            "        if re.search(b'canary[-]4711 in a hidden', data): seen.append(data.decode('latin-1'))"
         )
     ),
     "reads_environment": Case(
@@ -525,7 +528,9 @@ CASES: dict[str, Case] = {
         first=spy(
             "for folder in ('/tmp', '/var/tmp', '/dev/shm', '/root', '/home', '/work', '/run'):\n"
             "    for root, _, names in os.walk(folder):\n"
-            "        for name in names[:200]: look(os.path.join(root, name))"
+            "        for name in names:\n"
+            "            if name.endswith(('.ipynb', '.jsonl', '.db', '.csv')):\n"
+            "                look(os.path.join(root, name))"
         )
     ),
     "searches_garbage": Case(
@@ -581,8 +586,8 @@ CASES: dict[str, Case] = {
     ),
     "stops_itself": Case(
         answers=some(best="best = 42\nimport os, signal\nos.kill(os.getpid(), signal.SIGSTOP)"),
-        marks=ALL,  # a process can't stop the first one of its namespace, which is itself
-        status="needs_manual",
+        marks=but(test_best=0.0),
+        status="timeout",
     ),
     "memory": Case(
         answers=some(double="def double(x):\n    return [bytearray(1 << 28) for _ in range(99)]"),
@@ -594,8 +599,8 @@ CASES: dict[str, Case] = {
             best="best = 42\nimport os, time\n"
             "for _ in range(8):\n"
             "    if os.fork() == 0:\n"
-            "        ballast = b'x' * (200 << 20); time.sleep(60); os._exit(0)\n"
-            "time.sleep(1.5)"
+            "        ballast = b'x' * (300 << 20); time.sleep(60); os._exit(0)\n"
+            "time.sleep(2.5)"
         ),
         marks=but(test_best=0.0),
         status="out_of_memory",
