@@ -110,8 +110,8 @@ SOURCE = """def double(x):
     ### BEGIN SOLUTION
     return 2 * x
     ### END SOLUTION"""
-TEST = """import os
-x = 3 + int(os.environ["COURSEKIT_SEED"])
+TEST = """from coursekit.exercises import rng
+x = int(rng().integers(3, 99))
 assert double(x) == 2 * x, "two times, please"
 ### BEGIN HIDDEN TESTS
 assert double(-1) == -2, "negative numbers, too"
@@ -141,10 +141,10 @@ def graded(exercise):
         "warns": Wrong(
             "double",
             "import warnings\ndef double(x):\n    warnings.warn('odd')\n    return 2 * x",
-            "wrote to stderr",
+            "",
         ),
-        "syntax": Wrong("double", "def double(x) return", "NameError"),
-        "exits": Wrong("double", "raise SystemExit(3)", "NameError"),
+        "syntax": Wrong("double", "def double(x) return", "not defined"),
+        "exits": Wrong("double", "raise SystemExit(3)", "not defined"),
     }
     return run_variants(exercise, release(exercise), WRONG_DOUBLES | more)
 
@@ -156,7 +156,7 @@ def test_small_solution_has_full_marks(graded):
 
 def test_small_stub_has_no_marks_and_later_cells_run(graded):
     assert [r.points for r in graded[STUB].values()] == [0, 0]
-    assert "NotImplementedError" in graded[STUB]["test_half"].message
+    assert "not solved yet" in graded[STUB]["test_half"].message
 
 
 @pytest.mark.parametrize("name", WRONG_DOUBLES)
@@ -164,13 +164,13 @@ def test_small_wrong_answers_lose(graded, name):
     assert_coached(graded[name], WRONG_DOUBLES[name].message)
 
 
-@pytest.mark.parametrize(("name", "message"), [("syntax", "NameError"), ("exits", "NameError")])
+@pytest.mark.parametrize(("name", "message"), [("syntax", "not defined"), ("exits", "not defined")])
 def test_a_broken_cell_costs_only_its_own_variant(graded, name, message):
     assert_coached(graded[name], message)
 
 
-def test_a_warning_in_a_test_cell_costs_its_points(graded):
-    assert_coached(graded["warns"], "wrote to stderr")
+def test_a_warning_costs_nothing(graded):
+    assert lost(graded["warns"]) == {}
 
 
 def test_right_answer_named_wrong_is_found(graded):
@@ -218,10 +218,3 @@ def test_shape_of_an_exercise():
     assert misshapen(early) == ["early comes before '## Task 1: …'"]
     del empty.cells[3]
     assert misshapen(empty) == ["Task 2 has nothing to fill in"]
-
-
-@pytest.mark.parametrize("ending", ["import numpy; numpy.float64(0.0)", "5", "'fine'"])
-def test_a_test_cell_must_not_end_with_something_else(ending):
-    notebook = nbformat.v4.new_notebook(cells=[cell(ending, "test", points=1)])
-    with pytest.raises(RuntimeError, match="a test cell"):
-        run_variants(notebook, notebook, {})

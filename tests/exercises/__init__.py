@@ -1,4 +1,4 @@
-"""The proof of the exercises: plain execution of a solution and of its wrong variants.
+"""The proof of the exercises: a solution and its wrong variants, graded as strangers' work is.
 
 Each exercise has a file ``tests/exercises/SLUG.py`` with its named wrong answers::
 
@@ -8,26 +8,27 @@ Each exercise has a file ``tests/exercises/SLUG.py`` with its named wrong answer
         "sign flipped": Wrong("step", "def step(w, g, lr):\\n    return w + lr * g", "downhill"),
     }
 
-All variants of one exercise run in one process, apart from pytest's, because importing TensorFlow
-takes seconds. Executing code of strangers needs a sandbox; this code is ours.
 """
 
 import copy
-import json
-import os
 import re
-import subprocess
-import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
-TIMEOUT = 600  # seconds for all variants of an exercise
+import nbformat
+
+from coursekit.grading.assignment import read_assignment
+from coursekit.grading.limits import Limits
+from coursekit.grading.results import Result, Task
+from coursekit.grading.runner import Grader, Settings
+from coursekit.grading.submissions import Submission
+
 STUB = "stub"
 SOLUTION = "solution"
 OTHER_SEED = "solution, other fresh inputs"
+LIMITS = Limits(cell_seconds=120, seconds=600)
 
 
 @dataclass(frozen=True)
@@ -50,15 +51,6 @@ class Wrong:
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A code cell; `points` is its worth if it is a test cell, else None."""
-
-    grade_id: str
-    source: str
-    points: float | None
-
-
-@dataclass(frozen=True)
 class Graded:
     """What a test cell gave: the points, and what the student would read."""
 
@@ -67,18 +59,14 @@ class Graded:
     message: str
 
 
-def code_cells(notebook: Any, answers: dict[str, str] | None = None) -> list[Cell]:
-    """List a notebook's code cells, with other sources for the solution cells in `answers`."""
-    answers = answers or {}
-    cells = []
-    for cell in notebook.cells:
-        if cell.cell_type != "code":
-            continue
+def answered(notebook: Any, answers: dict[str, str]) -> Any:
+    """Give a notebook with other sources in the cells to fill in, by their grade_id."""
+    changed = copy.deepcopy(notebook)
+    for cell in changed.cells:
         about = cell.metadata.get("nbgrader", {})
-        grade_id = about.get("grade_id", "")
-        source = answers.get(grade_id, cell.source) if about.get("solution") else cell.source
-        cells.append(Cell(grade_id, source, about.get("points") if is_test(cell) else None))
-    return cells
+        if about.get("solution"):
+            cell.source = answers.get(about.grade_id, cell.source)
+    return changed
 
 
 def is_test(cell: Any) -> bool:
@@ -87,20 +75,18 @@ def is_test(cell: Any) -> bool:
     return bool(about.get("grade") and not about.get("solution"))
 
 
-def only_task_of(grade_id: str, notebook: Any) -> Any:
-    """Give a notebook without the test cells of other tasks than that of `grade_id`.
+def tests_of_other_tasks(grade_id: str, notebook: Any) -> list[str]:
+    """List the test cells of other tasks than that of `grade_id`.
 
     A wrong answer is caught by the tests of its own task. Another task's may train for seconds.
     """
-    task, tasks = 0, {}
+    task, tasks, tests = 0, {}, []
     for cell in notebook.cells:
         task += cell.cell_type == "markdown" and cell.source.startswith("## Task")
-        tasks[cell.id] = task
-        if cell.metadata.get("nbgrader", {}).get("grade_id") == grade_id:
-            wanted = task
-    kept = copy.deepcopy(notebook)
-    kept.cells = [cell for cell in kept.cells if tasks[cell.id] == wanted or not is_test(cell)]
-    return kept
+        name = cell.metadata.get("nbgrader", {}).get("grade_id", "")
+        tasks[name] = task
+        tests += [name] if is_test(cell) else []
+    return [name for name in tests if tasks[name] != tasks[grade_id]]
 
 
 def answer_cells(notebook: Any) -> dict[str, str]:
@@ -125,7 +111,7 @@ def autograded_tasks(notebook: Any) -> list[str]:
 
 
 def run_variants(solution: Any, student: Any, wrong: dict[str, Wrong]) -> dict[str, Any]:
-    """Execute a solution, its stubs and its wrong answers.
+    """Grade a solution, its stubs and its wrong answers.
 
     Parameters
     ----------
@@ -140,37 +126,30 @@ def run_variants(solution: Any, student: Any, wrong: dict[str, Wrong]) -> dict[s
         For each variant (`SOLUTION`, `OTHER_SEED`, `STUB` and the names in `wrong`) what each
         test cell gave, by grade_id. The tests are always the solution's, hidden ones included.
     """
-    variants = {
-        SOLUTION: (code_cells(solution), "0"),
-        OTHER_SEED: (code_cells(solution), "1"),
-        STUB: (code_cells(solution, answer_cells(student)), "0"),
-    }
+    stub = answered(solution, answer_cells(student))
+    handed_in = {SOLUTION: (solution, []), OTHER_SEED: (solution, []), STUB: (stub, [])}
     for name, answer in wrong.items():
-        notebook = only_task_of(answer.grade_id, solution)
-        variants[name] = (code_cells(notebook, {answer.grade_id: answer.code}), "0")
-    job = {
-        name: {"cells": [asdict(cell) for cell in cells], "seed": seed}
-        for name, (cells, seed) in variants.items()
-    }
+        others = tests_of_other_tasks(answer.grade_id, solution)
+        handed_in[name] = (answered(solution, {answer.grade_id: answer.code}), others)
     with tempfile.TemporaryDirectory() as folder:
-        results = Path(folder) / "results.json"
-        # stdout and stderr belong to the exercises; the results take a way of their own.
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.exercises", str(results)],
-            env={**os.environ, "MPLBACKEND": "Agg"},
-            input=json.dumps(job),
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=TIMEOUT,
-        )
-        if done.returncode:
-            raise RuntimeError(f"executing the exercise broke down: {done.stderr[-2000:]}")
-        graded = json.loads(results.read_text(encoding="utf-8"))
+        source = Path(folder) / "source.ipynb"
+        nbformat.write(solution, source)
+        settings = Settings(read_assignment(source), LIMITS, least="spawned")
+    with Grader(settings) as grader:
+        return {name: grade(grader, name, *about) for name, about in handed_in.items()}
+
+
+def grade(grader: Grader, name: str, notebook: Any, others: list[str]) -> dict[str, Graded]:
+    """Grade one variant; the tests in `others` are not run. Its name decides on fresh inputs."""
+    content = nbformat.writes(notebook).encode()
+    kept = [Task(other, "", "tests", "passed", 0.0, 0.0) for other in others]
+    result = grader.grade(
+        Submission(name, name, content=lambda: content), Result(name, "", "graded", kept)
+    )
     return {
-        name: {grade_id: Graded(**result) for grade_id, result in results.items()}
-        for name, results in graded.items()
+        task.grade_id: Graded(task.points, task.max_points, task.message)
+        for task in result.tasks
+        if task.kind == "tests" and task.grade_id not in others
     }
 
 
