@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import itertools
 import os
+import re
 import sys
 import threading
 import time
@@ -32,6 +33,7 @@ WIDTH = 88
 INSIDE = "COURSEKIT_GRADING"
 TICK_SECONDS = 0.5
 SPARE_SECONDS = 60.0  # beyond the limits, for starting up
+PLACE = re.compile(r"\(<[^>]*>, line (\d+)\)")  # in Python's message; the name says nothing
 PASSES, FAILS, DAMAGED = 0, 1, 2  # exit codes
 FRESH_COPY = (
     "rename the file, start 'coursekit lab' for a fresh copy, and copy your answers into that."
@@ -263,11 +265,11 @@ def _show_task(task: Task, console: Any) -> None:
     if task.kind != "tests" and not _is_done(task):
         symbol, verdict = words.VERDICTS["wrong"][0], "Not answered yet"
     points = f"{words.number(task.points)} of {words.number(task.max_points)}"
-    line = f"  {symbol} {words.line(task.grade_id)}: {verdict}, {points}"
-    if task.points is None:
-        line = f"  {symbol} {words.line(task.grade_id)}: {verdict}"
+    line = f"{symbol} {words.line(task.grade_id)}: {verdict}"
+    if task.points is not None:
+        line += f", {points}"
     colour = "red" if not _is_done(task) else "green" if task.kind == "tests" else "blue"
-    _print(console, line, colour)
+    _print(console, line, colour, 2)
     if _is_done(task):
         return
     if task.kind == "tests":
@@ -288,12 +290,12 @@ def _show_cells(result: Result, console: Any) -> None:
         _print(console, "Cells of yours that stopped", "bold")
     for cell in failed[:20]:
         name = words.line(cell.get("grade_id") or "A cell of your own")
-        _print(console, f"  ! {name}: {_reason(str(cell['error']))}", "red")
+        _print(console, f"! {name}: {_reason(str(cell['error']))}", "red", 2)
 
 
 def _reason(error: str) -> str:
     """Put the error of a cell into one line, with advice where a beginner needs it."""
-    said = words.line(error, 300)
+    said = PLACE.sub(r"(line \1)", words.line(error, 300))
     if error.startswith(("SyntaxError", "IndentationError", "TabError")):
         return f"this is not valid Python, so nothing in the cell was run. {said}"
     return said
@@ -324,7 +326,7 @@ def _print(console: Any, text: str, style: str = "", indent: int = 0) -> None:
         text.encode(console.encoding)
     except UnicodeEncodeError:  # the terminal of an old Windows
         text = text.encode("ascii", "replace").decode()
-    console.print(Padding(Text(text, style), (0, 0, 0, indent)) if indent else Text(text, style))
+    console.print(Padding.indent(Text(text, style), indent))
 
 
 # --- In the terminal and in a notebook -----------------------------------------------------------

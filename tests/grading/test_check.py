@@ -158,14 +158,18 @@ def test_a_notebook_that_does_not_end_gets_advice(status, says):
 def test_cells_that_stopped():
     Grader.result = failing(
         cells=[
-            {"grade_id": "step", "error": "SyntaxError: invalid syntax (line 3)"},
+            {
+                "grade_id": "step",
+                "error": "SyntaxError: invalid syntax (<ipython-input-1-f3>, line 3)",
+            },
             {"grade_id": None, "error": "NameError: name 'w' is not defined"},
             {"grade_id": "other", "error": "NotImplementedError: "},
             {"grade_id": "fine", "error": None},
         ]
     )
     _, said = run(DONE)
-    assert "! step: this is not valid Python, so nothing in the cell was run. SyntaxError" in said
+    assert "! step: this is not valid Python, so nothing in the cell was run." in said
+    assert "SyntaxError: invalid syntax (line 3)" in said
     assert "! A cell of your own: NameError: name 'w'" in said
     assert "! other" not in said
     assert "! fine" not in said
