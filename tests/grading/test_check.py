@@ -72,7 +72,10 @@ class Grader:
 
 
 @pytest.fixture(autouse=True)
-def no_runner(monkeypatch):
+def no_runner(monkeypatch, request):
+    """Put the stand-in into the runner's place; not for tests that ask for `real`."""
+    if "real" in request.fixturenames:
+        return
     Grader.result, Grader.started, Grader.closed = None, 0, 0
     monkeypatch.setattr(runner, "Grader", Grader)
 
@@ -386,3 +389,27 @@ def test_a_kernel_shows_progress_and_the_result(tmp_path, monkeypatch):
     assert kinds == ["display_data", "stream"]
     assert nb.cells[0].outputs[0].data == {"text/plain": ""}
     assert "nothing is in it" in nb.cells[0].outputs[1].text
+
+
+# --- With the real runner ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def real():
+    """Asks for the real runner."""
+
+
+def test_the_real_runner(real):
+    own_check = code("import coursekit\nassert coursekit.check('descent.ipynb') is None")
+    exit_code, said = run(notebook(*DONE.cells, own_check))
+    assert exit_code == 0, said
+    assert "A cell of your own" not in said
+    assert "1 of 1 tests pass: 2 of 2 points. A person gives up to 3 more." in said
+    wrong = answered(DONE, step="def step(x): return 3 * x")
+    exit_code, said = run(notebook(*wrong.cells, code("x = (")))
+    assert exit_code == 1
+    assert "✗ test_step: Not right yet, 0 of 2" in said
+    assert "tried: step(1)" in said
+    assert "got: 3" in said
+    assert "Hint: Draw it." in said
+    assert "! A cell of your own: this is not valid Python" in said
