@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import concurrent.futures
+import io
 import itertools
 import os
 import re
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -179,7 +179,7 @@ def _grade(
     """
     from coursekit.grading import runner
 
-    stage = "starting"
+    stage = "Starting"
     stopped = threading.Event()
     graders: list[Any] = []
 
@@ -190,9 +190,9 @@ def _grade(
     def run() -> Result | None:
         # one's own work is no danger, so any isolation will do
         settings = runner.Settings(exercise, limits, least=LEVELS[-1])
-        with runner.Grader(settings, progress=tell) as grader:
+        with runner.Grader(settings, lambda module: tell(f"Loading {module}")) as grader:
             graders.append(grader)
-            tell("running your notebook and the tests")
+            tell("Running your notebook and the tests")
             return None if stopped.is_set() else grader.grade(work)
 
     pool = concurrent.futures.ThreadPoolExecutor(1)
@@ -206,7 +206,7 @@ def _grade(
                     f"The check did not end after {taken:.0f} seconds. Run all your cells and look "
                     "for one that does not end."
                 )
-            progress(f"{stage}, {taken:.0f} s")
+            progress(f"{stage} ({taken:.0f} s)")
             concurrent.futures.wait([future], TICK_SECONDS)
         result = future.result()
         assert result is not None  # only who was stopped gives none
@@ -342,8 +342,8 @@ def in_terminal(notebook: Path) -> int:
     """
     from rich.console import Console
 
-    with Console(stderr=True).status("Checking ...") as status:
-        checked = check(notebook, progress=lambda text: status.update(f"Checking: {text}"))
+    with Console(stderr=True).status("Looking at the file") as status:
+        checked = check(notebook, progress=lambda text: status.update(text))
     show(checked)
     return checked.code
 
@@ -355,21 +355,21 @@ def in_notebook(notebook: str | os.PathLike[str] | None = None) -> None:
     if os.environ.get(INSIDE):
         print("coursekit.check() does nothing while the notebook is being checked.")
         return
-    line = _Line()
     try:
         path = Path(notebook) if notebook else this_notebook()
         print(_saved(path))
-        checked = check(path, progress=line.update)
+        with _Line("Looking at the file") as line:
+            checked = check(path, progress=line.show)
     except GradingError as error:
         print(error)
         return
     except KeyboardInterrupt:
         print("The check was stopped.")
         return
-    finally:
-        line.update("")
-    # plain text: it stays readable in the saved notebook
-    show(checked, Console(file=sys.stdout, width=WIDTH, highlight=False, color_system=None))
+    # one plain text: it stays readable in the saved notebook
+    text = io.StringIO()
+    show(checked, Console(file=text, width=WIDTH, color_system=None, force_jupyter=False))
+    print(text.getvalue(), end="")
 
 
 def _saved(path: Path) -> str:
@@ -402,16 +402,23 @@ def this_notebook() -> Path:
 
 
 class _Line:
-    """A line in a notebook's output that changes; nothing outside a notebook."""
+    """A line in a notebook's output that changes, and goes at the end; nothing elsewhere."""
 
-    def __init__(self) -> None:
+    def __init__(self, text: str) -> None:
         from IPython import get_ipython
         from IPython.display import display
 
-        in_kernel = hasattr(get_ipython(), "kernel")
-        self.handle = display({"text/plain": ""}, raw=True, display_id=True) if in_kernel else None
+        self.handle = None
+        if hasattr(get_ipython(), "kernel"):
+            self.handle = display({"text/plain": text}, raw=True, display_id=True)
 
-    def update(self, text: str) -> None:
+    def __enter__(self) -> _Line:
+        return self
+
+    def __exit__(self, *about: object) -> None:
+        self.show("")
+
+    def show(self, text: str) -> None:
         """Show another text."""
         if self.handle:
             self.handle.update({"text/plain": text}, raw=True)

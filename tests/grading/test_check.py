@@ -341,7 +341,7 @@ def test_progress_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(Grader, "grade", lambda self, submission: time.sleep(0.1) or passing())
     told = []
     check.check(write(DONE, tmp_path / "descent.ipynb"), progress=told.append)
-    assert "running your notebook and the tests, 0 s" in told
+    assert "Running your notebook and the tests (0 s)" in told
 
 
 # --- In a notebook -------------------------------------------------------------------------------
@@ -386,9 +386,9 @@ def test_a_kernel_shows_progress_and_the_result(tmp_path, monkeypatch):
     client = NotebookClient(nb, resources={"metadata": {"path": str(tmp_path)}}, timeout=60)
     client.execute(env={**os.environ, "JPY_SESSION_NAME": str(path)})
     kinds = [output.output_type for output in nb.cells[0].outputs]
-    assert kinds == ["display_data", "stream"]
-    assert nb.cells[0].outputs[0].data == {"text/plain": ""}
-    assert "nothing is in it" in nb.cells[0].outputs[1].text
+    assert kinds == ["stream", "display_data", "stream"]
+    assert nb.cells[0].outputs[1].data == {"text/plain": ""}
+    assert "nothing is in it" in nb.cells[0].outputs[2].text
 
 
 # --- With the real runner ------------------------------------------------------------------------
