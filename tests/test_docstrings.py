@@ -6,7 +6,9 @@ import importlib
 import pytest
 
 
-@pytest.mark.parametrize("module", ["averages", "landscapes", "network", "optimizers", "schedules"])
+@pytest.mark.parametrize(
+    "module", ["averages", "grading.words", "landscapes", "network", "optimizers", "schedules"]
+)
 def test_examples(module):
     failed, attempted = doctest.testmod(importlib.import_module(f"coursekit.{module}"))
     assert attempted > 0

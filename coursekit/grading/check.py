@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import concurrent.futures
+import io
 import itertools
 import os
-import sys
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -32,6 +33,7 @@ WIDTH = 88
 INSIDE = "COURSEKIT_GRADING"
 TICK_SECONDS = 0.5
 SPARE_SECONDS = 60.0  # beyond the limits, for starting up
+PLACE = re.compile(r"\(<[^>]*>, line (\d+)\)")  # in Python's message; the name says nothing
 PASSES, FAILS, DAMAGED = 0, 1, 2  # exit codes
 FRESH_COPY = (
     "rename the file, start 'coursekit lab' for a fresh copy, and copy your answers into that."
@@ -177,7 +179,7 @@ def _grade(
     """
     from coursekit.grading import runner
 
-    stage = "starting"
+    stage = "Starting"
     stopped = threading.Event()
     graders: list[Any] = []
 
@@ -188,9 +190,9 @@ def _grade(
     def run() -> Result | None:
         # one's own work is no danger, so any isolation will do
         settings = runner.Settings(exercise, limits, least=LEVELS[-1])
-        with runner.Grader(settings, progress=tell) as grader:
+        with runner.Grader(settings, lambda module: tell(f"Loading {module}")) as grader:
             graders.append(grader)
-            tell("running your notebook and the tests")
+            tell("Running your notebook and the tests")
             return None if stopped.is_set() else grader.grade(work)
 
     pool = concurrent.futures.ThreadPoolExecutor(1)
@@ -204,7 +206,7 @@ def _grade(
                     f"The check did not end after {taken:.0f} seconds. Run all your cells and look "
                     "for one that does not end."
                 )
-            progress(f"{stage}, {taken:.0f} s")
+            progress(f"{stage} ({taken:.0f} s)")
             concurrent.futures.wait([future], TICK_SECONDS)
         result = future.result()
         assert result is not None  # only who was stopped gives none
@@ -263,11 +265,11 @@ def _show_task(task: Task, console: Any) -> None:
     if task.kind != "tests" and not _is_done(task):
         symbol, verdict = words.VERDICTS["wrong"][0], "Not answered yet"
     points = f"{words.number(task.points)} of {words.number(task.max_points)}"
-    line = f"  {symbol} {words.line(task.grade_id)}: {verdict}, {points}"
-    if task.points is None:
-        line = f"  {symbol} {words.line(task.grade_id)}: {verdict}"
+    line = f"{symbol} {words.line(task.grade_id)}: {verdict}"
+    if task.points is not None:
+        line += f", {points}"
     colour = "red" if not _is_done(task) else "green" if task.kind == "tests" else "blue"
-    _print(console, line, colour)
+    _print(console, line, colour, 2)
     if _is_done(task):
         return
     if task.kind == "tests":
@@ -288,12 +290,12 @@ def _show_cells(result: Result, console: Any) -> None:
         _print(console, "Cells of yours that stopped", "bold")
     for cell in failed[:20]:
         name = words.line(cell.get("grade_id") or "A cell of your own")
-        _print(console, f"  ! {name}: {_reason(str(cell['error']))}", "red")
+        _print(console, f"! {name}: {_reason(str(cell['error']))}", "red", 2)
 
 
 def _reason(error: str) -> str:
     """Put the error of a cell into one line, with advice where a beginner needs it."""
-    said = words.line(error, 300)
+    said = PLACE.sub(r"(line \1)", words.line(error, 300))
     if error.startswith(("SyntaxError", "IndentationError", "TabError")):
         return f"this is not valid Python, so nothing in the cell was run. {said}"
     return said
@@ -324,7 +326,7 @@ def _print(console: Any, text: str, style: str = "", indent: int = 0) -> None:
         text.encode(console.encoding)
     except UnicodeEncodeError:  # the terminal of an old Windows
         text = text.encode("ascii", "replace").decode()
-    console.print(Padding(Text(text, style), (0, 0, 0, indent)) if indent else Text(text, style))
+    console.print(Padding.indent(Text(text, style), indent))
 
 
 # --- In the terminal and in a notebook -----------------------------------------------------------
@@ -340,8 +342,8 @@ def in_terminal(notebook: Path) -> int:
     """
     from rich.console import Console
 
-    with Console(stderr=True).status("Checking ...") as status:
-        checked = check(notebook, progress=lambda text: status.update(f"Checking: {text}"))
+    with Console(stderr=True).status("Looking at the file") as status:
+        checked = check(notebook, progress=lambda text: status.update(text))
     show(checked)
     return checked.code
 
@@ -353,21 +355,21 @@ def in_notebook(notebook: str | os.PathLike[str] | None = None) -> None:
     if os.environ.get(INSIDE):
         print("coursekit.check() does nothing while the notebook is being checked.")
         return
-    line = _Line()
     try:
         path = Path(notebook) if notebook else this_notebook()
         print(_saved(path))
-        checked = check(path, progress=line.update)
+        with _Line("Looking at the file") as line:
+            checked = check(path, progress=line.show)
     except GradingError as error:
         print(error)
         return
     except KeyboardInterrupt:
         print("The check was stopped.")
         return
-    finally:
-        line.update("")
-    # plain text: it stays readable in the saved notebook
-    show(checked, Console(file=sys.stdout, width=WIDTH, highlight=False, color_system=None))
+    # one plain text: it stays readable in the saved notebook
+    text = io.StringIO()
+    show(checked, Console(file=text, width=WIDTH, color_system=None, force_jupyter=False))
+    print(text.getvalue(), end="")
 
 
 def _saved(path: Path) -> str:
@@ -400,16 +402,23 @@ def this_notebook() -> Path:
 
 
 class _Line:
-    """A line in a notebook's output that changes; nothing outside a notebook."""
+    """A line in a notebook's output that changes, and goes at the end; nothing elsewhere."""
 
-    def __init__(self) -> None:
+    def __init__(self, text: str) -> None:
         from IPython import get_ipython
         from IPython.display import display
 
-        in_kernel = hasattr(get_ipython(), "kernel")
-        self.handle = display({"text/plain": ""}, raw=True, display_id=True) if in_kernel else None
+        self.handle = None
+        if hasattr(get_ipython(), "kernel"):
+            self.handle = display({"text/plain": text}, raw=True, display_id=True)
 
-    def update(self, text: str) -> None:
+    def __enter__(self) -> _Line:
+        return self
+
+    def __exit__(self, *about: object) -> None:
+        self.show("")
+
+    def show(self, text: str) -> None:
         """Show another text."""
         if self.handle:
             self.handle.update({"text/plain": text}, raw=True)

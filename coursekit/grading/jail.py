@@ -67,8 +67,9 @@ PREFIX_PARTS = ("bin", "lib", "lib64", "libexec", "share", "pyvenv.cfg")
 
 # What the student's process finds in its environment: harmless parts of its server's, and this.
 INHERITED = ("LANG", "MPLBACKEND", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PYTHONHASHSEED")
-INHERITED += ("CUDA_VISIBLE_DEVICES", "KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL", "TZ")
-INHERITED += ("TF_ENABLE_ONEDNN_OPTS", "TF_NUM_INTEROP_THREADS", "TF_NUM_INTRAOP_THREADS")
+INHERITED += ("COURSEKIT_GRADING", "CUDA_VISIBLE_DEVICES", "KERAS_BACKEND", "TZ")
+INHERITED += ("TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS")
+INHERITED += ("TF_NUM_INTEROP_THREADS", "TF_NUM_INTRAOP_THREADS")
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "USER": "student", "LOGNAME": "student"}
 
 

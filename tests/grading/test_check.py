@@ -72,7 +72,10 @@ class Grader:
 
 
 @pytest.fixture(autouse=True)
-def no_runner(monkeypatch):
+def no_runner(monkeypatch, request):
+    """Put the stand-in into the runner's place; not for tests that ask for `real`."""
+    if "real" in request.fixturenames:
+        return
     Grader.result, Grader.started, Grader.closed = None, 0, 0
     monkeypatch.setattr(runner, "Grader", Grader)
 
@@ -158,14 +161,18 @@ def test_a_notebook_that_does_not_end_gets_advice(status, says):
 def test_cells_that_stopped():
     Grader.result = failing(
         cells=[
-            {"grade_id": "step", "error": "SyntaxError: invalid syntax (line 3)"},
+            {
+                "grade_id": "step",
+                "error": "SyntaxError: invalid syntax (<ipython-input-1-f3>, line 3)",
+            },
             {"grade_id": None, "error": "NameError: name 'w' is not defined"},
             {"grade_id": "other", "error": "NotImplementedError: "},
             {"grade_id": "fine", "error": None},
         ]
     )
     _, said = run(DONE)
-    assert "! step: this is not valid Python, so nothing in the cell was run. SyntaxError" in said
+    assert "! step: this is not valid Python, so nothing in the cell was run." in said
+    assert "SyntaxError: invalid syntax (line 3)" in said
     assert "! A cell of your own: NameError: name 'w'" in said
     assert "! other" not in said
     assert "! fine" not in said
@@ -334,7 +341,7 @@ def test_progress_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(Grader, "grade", lambda self, submission: time.sleep(0.1) or passing())
     told = []
     check.check(write(DONE, tmp_path / "descent.ipynb"), progress=told.append)
-    assert "running your notebook and the tests, 0 s" in told
+    assert "Running your notebook and the tests (0 s)" in told
 
 
 # --- In a notebook -------------------------------------------------------------------------------
@@ -379,6 +386,30 @@ def test_a_kernel_shows_progress_and_the_result(tmp_path, monkeypatch):
     client = NotebookClient(nb, resources={"metadata": {"path": str(tmp_path)}}, timeout=60)
     client.execute(env={**os.environ, "JPY_SESSION_NAME": str(path)})
     kinds = [output.output_type for output in nb.cells[0].outputs]
-    assert kinds == ["display_data", "stream"]
-    assert nb.cells[0].outputs[0].data == {"text/plain": ""}
-    assert "nothing is in it" in nb.cells[0].outputs[1].text
+    assert kinds == ["stream", "display_data", "stream"]
+    assert nb.cells[0].outputs[1].data == {"text/plain": ""}
+    assert "nothing is in it" in nb.cells[0].outputs[2].text
+
+
+# --- With the real runner ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def real():
+    """Asks for the real runner."""
+
+
+def test_the_real_runner(real):
+    own_check = code("import coursekit\nassert coursekit.check('descent.ipynb') is None")
+    exit_code, said = run(notebook(*DONE.cells, own_check))
+    assert exit_code == 0, said
+    assert "A cell of your own" not in said
+    assert "1 of 1 tests pass: 2 of 2 points. A person gives up to 3 more." in said
+    wrong = answered(DONE, step="def step(x): return 3 * x")
+    exit_code, said = run(notebook(*wrong.cells, code("x = (")))
+    assert exit_code == 1
+    assert "✗ test_step: Not right yet, 0 of 2" in said
+    assert "tried: step(1)" in said
+    assert "got: 3" in said
+    assert "Hint: Draw it." in said
+    assert "! A cell of your own: this is not valid Python" in said

@@ -302,7 +302,7 @@ def test_broken_pictures_are_refused():
     bad = {
         "another kind": b"GIF89a" + good,
         "cut off": good[:-6],
-        "a broken checksum": good.replace(b"IDAT", b"IDAT", 1)[:-20] + b"x" + good[-19:],
+        "a broken checksum": good[:-1] + b"x",
         "too few pixels": made(2, 2, b"\0ab\0c"),
         "too many pixels": made(2, 2, b"\0ab\0cd\0"),
         "an unknown filter": made(2, 2, b"\x09ab\0cd"),
