@@ -3,11 +3,12 @@
 import contextlib
 import json
 import os
-import re
 import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -359,27 +360,33 @@ def server(assignment: Assignment, tmp_path: Path) -> Iterator[str]:
     contents = {"bitdiddle": (content, ""), "Å'b c": (None, "")}
     results = [graded(assignment, content=content), graded(assignment, "Å'b c")]
     write(results, tmp_path / "gradebook.db", assignment, contents)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
     process = subprocess.Popen(
         [
-            sys.executable, "-m", "jupyter_server", "--port=9321", "--no-browser", "--allow-root",
-            "--IdentityProvider.token=", f"--ServerApp.root_dir={tmp_path}",
+            sys.executable, "-m", "jupyter_server", f"--port={port}", "--no-browser",
+            "--allow-root", "--IdentityProvider.token=", f"--ServerApp.root_dir={tmp_path}",
             "--ServerApp.jpserver_extensions={'nbgrader.server_extensions.formgrader': True}",
         ],
         cwd=tmp_path,
         env={**os.environ, "JUPYTER_CONFIG_DIR": str(tmp_path / "config"), "HOME": str(tmp_path)},
-        stderr=subprocess.PIPE,
-        text=True,
+        stderr=subprocess.DEVNULL,
     )  # fmt: skip
+    address = f"http://127.0.0.1:{port}/"
     try:
-        assert process.stderr
-        for line in process.stderr:
-            found = re.search(r"http://(?:localhost|127\.0\.0\.1):\d+/", line)
-            if found:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                get(f"{address}api")
                 break
-        yield found.group() if found else ""
+            except urllib.error.URLError:
+                assert process.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        yield address
     finally:
         process.terminate()
-        process.communicate()
+        process.wait()
 
 
 def get(address: str) -> str:
