@@ -223,11 +223,11 @@ class Book:
                 if comment:
                     comment.manual_comment = None
             if task.by_hand:
-                grade.manual_score = task.points
+                grade.manual_score, grade.needs_manual_grade = task.points, False
             else:
                 grade.auto_score = task.points
-            kept = grade.manual_score is not None and not grade.needs_manual_grade
-            grade.needs_manual_grade = task.points is None and not kept
+                if grade.manual_score is None:
+                    grade.needs_manual_grade = task.points is None
             if comment:
                 unanswered = task.points == 0 and not task.by_hand and task.kind == "manual"
                 comment.auto_comment = "No response." if unanswered else None
@@ -482,7 +482,9 @@ def _safe_outputs(outputs: Iterable[Any]) -> Iterator[Any]:
     from nbformat import v4
 
     for output in outputs:
-        kind, data = output.get("output_type"), output.get("data") or {}
+        if not isinstance(output, dict) or not isinstance(output.get("data", {}), dict):
+            continue
+        kind, data = output.get("output_type"), output.get("data", {})
         if kind == "stream":
             yield v4.new_output("stream", name="stdout", text=_joined(output.get("text")))
         elif kind == "error":
