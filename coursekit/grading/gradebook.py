@@ -13,7 +13,7 @@ import contextlib
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,9 @@ from coursekit.grading.assignment import (
     read_submission,
 )
 from coursekit.grading.limits import GradingError
+from coursekit.grading.manual import Mark
 from coursekit.grading.results import Result, Task, number, plain_disk_errors
+from coursekit.grading.submissions import Submission
 
 WAIT_SECONDS = 60  # for another program that writes to the gradebook
 CONFIG = "nbgrader_config.py"
@@ -95,7 +97,13 @@ class Book:
         """Close the file."""
         self._gradebook.close()
 
-    def write(self, result: Result, content: bytes | None = None, submitted: str = "") -> list[str]:
+    def write(
+        self,
+        result: Result,
+        content: bytes | None = None,
+        submitted: str = "",
+        given: Container[str] = (),
+    ) -> list[str]:
         """Write a result, in one transaction, and the notebook for the formgrader.
 
         Scores and comments that a human gave in the gradebook stay, unless the answer has changed.
@@ -108,6 +116,9 @@ class Book:
             The notebook that was handed in, if it can be read.
         submitted : str
             When it was handed in, as in nbgrader's ``timestamp.txt``; late penalties depend on it.
+        given : container of str
+            The tasks whose marks by hand are new: they replace scores by hand in the gradebook.
+            Older ones do so only where it has none, because the formgrader may have changed them.
 
         Returns
         -------
@@ -121,7 +132,7 @@ class Book:
             task.grade_id for task in result.tasks if before and _differs(task, before, made)
         }
         with _plain_database_errors(self.file), self._transaction():
-            notes = self._write_grades(result, changed, submitted)
+            notes = self._write_grades(result, changed, submitted, given)
         # after the transaction: if this fails, writing again still knows what was there before
         with plain_disk_errors(path.parent):
             write_atomically(path, notebooks.dumps(made).encode())
@@ -208,7 +219,9 @@ class Book:
 
     # ---- A submission
 
-    def _write_grades(self, result: Result, changed: set[str], submitted: str) -> list[str]:
+    def _write_grades(
+        self, result: Result, changed: Container[str], submitted: str, given: Container[str]
+    ) -> list[str]:
         notebook = self._submitted_notebook(result, submitted)
         tasks = {task.grade_id: task for task in result.tasks}
         comments = {comment.cell.name: comment for comment in notebook.comments}
@@ -216,22 +229,23 @@ class Book:
         for grade in notebook.grades:
             task = tasks[grade.cell.name]
             comment = comments.get(task.grade_id)
-            if grade.manual_score is not None and task.grade_id in changed and not task.by_hand:
+            if task.grade_id in changed and grade.manual_score is not None:
                 score = number(grade.manual_score)
                 notes.append(f"{task.grade_id}: the answer changed; the {score} by hand are gone.")
                 grade.manual_score = grade.extra_credit = None
                 if comment:
                     comment.manual_comment = None
-            if task.by_hand:
-                grade.manual_score, grade.needs_manual_grade = task.points, False
-            else:
+            if not task.by_hand:
                 grade.auto_score = task.points
-                if grade.manual_score is None:
-                    grade.needs_manual_grade = task.points is None
+            elif grade.manual_score is None or task.grade_id in given:
+                grade.manual_score, grade.needs_manual_grade = task.points, False
+                if comment and task.comment:
+                    comment.manual_comment = task.comment
+            if grade.manual_score is None:
+                grade.needs_manual_grade = task.points is None
             if comment:
                 unanswered = task.points == 0 and not task.by_hand and task.kind == "manual"
                 comment.auto_comment = "No response." if unanswered else None
-                comment.manual_comment = task.comment or comment.manual_comment
         self._penalize(notebook)
         return notes
 
@@ -276,34 +290,51 @@ class Book:
 
 def write(
     results: Iterable[Result],
+    submissions: Iterable[Submission],
     file: Path,
     assignment: Assignment,
-    contents: dict[str, tuple[bytes, str]],
+    marks: Iterable[Mark] = (),
 ) -> list[str]:
-    """Write results into a gradebook.
+    """Write the results of these submissions into a gradebook; notebooks are read one by one.
 
     Parameters
     ----------
     results : iterable of Result
-        What to write.
+        What to write; those of other students are passed over.
+    submissions : iterable of Submission
+        Where the notebooks are.
     file : Path
         The gradebook, see `Book`.
     assignment : Assignment
         What was graded.
-    contents : dict
-        For each student the notebook that was handed in, and when (may be empty).
+    marks : iterable of Mark
+        Marks by hand that are new, see `Book.write`.
 
     Returns
     -------
     list of str
         Notes for the instructor.
     """
+    by_student = {submission.student: submission for submission in submissions}
+    new: dict[str, set[str]] = {}
+    for mark in marks:
+        new.setdefault(mark.student, set()).add(mark.grade_id)
+    notes = []
     with Book(file, assignment) as book:
-        return [
-            f"{result.student}: {note}"
-            for result in results
-            for note in book.write(result, *contents.get(result.student, (None, "")))
-        ]
+        for result in results:
+            submission = by_student.get(result.student)
+            if submission:
+                given = new.get(result.student, ())
+                found = book.write(result, _content(submission), submission.submitted, given)
+                notes += [f"{result.student}: {note}" for note in found]
+    return notes
+
+
+def _content(submission: Submission) -> bytes | None:
+    try:
+        return None if submission.problem else submission.read()
+    except InvalidSubmissionError:
+        return None
 
 
 # ---- The file

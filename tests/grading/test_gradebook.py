@@ -21,7 +21,9 @@ import pytest
 from coursekit.grading.assignment import Assignment, plan, read_assignment
 from coursekit.grading.gradebook import Book, autograded_notebook, write
 from coursekit.grading.limits import GradingError
+from coursekit.grading.manual import Mark
 from coursekit.grading.results import Result, Task
+from coursekit.grading.submissions import Submission
 
 EXAMPLE = Path(pytest.importorskip("nbgrader").__file__).parent / "docs/source/user_guide"
 ANSWER = "Some text of mine"
@@ -85,6 +87,10 @@ def graded(
     return Result(student, assignment.name, "needs_manual", tasks, cells=cells, **about)
 
 
+def handed_in(content: bytes, student: str = "bitdiddle", submitted: str = "") -> Submission:
+    return Submission(student, "origin", submitted=submitted, content=lambda: content)
+
+
 @contextlib.contextmanager
 def opened(file: Path) -> Iterator[Any]:
     from nbgrader.api import Gradebook
@@ -126,7 +132,7 @@ def test_gradebook_is_what_nbgrader_would_have_made(
         assert rows(tmp_path, query) == rows(course, query)
     # and what nbgrader made is taken as it is
     ids = rows(course, "SELECT id FROM base_cell ORDER BY id")
-    write([graded(assignment)], course / "gradebook.db", assignment, {})
+    write([graded(assignment)], [handed_in(b"")], course / "gradebook.db", assignment)
     assert rows(course, "SELECT id FROM base_cell ORDER BY id") == ids
 
 
@@ -197,8 +203,14 @@ def test_marks_from_a_file_go_into_the_gradebook(assignment: Assignment, tmp_pat
     for task in result.tasks:
         if task.grade_id == essay(assignment):
             task.points, task.comment, task.by_hand = 2.0, "Fine.", True
-    write([result], tmp_path / "g.db", assignment, {"bitdiddle": (submission(assignment), "")})
-    assert marked(tmp_path / "g.db", assignment) == (2.0, False, "Fine.")
+    file, handed = tmp_path / "gradebook.db", [handed_in(submission(assignment))]
+    write([result], handed, file, assignment)
+    assert marked(file, assignment) == (2.0, False, "Fine.")
+    mark(file, assignment, 1.5)
+    write([result], handed, file, assignment)  # what the formgrader says now is newer
+    assert marked(file, assignment) == (1.5, False, "Good.")
+    write([result], handed, file, assignment, [Mark("bitdiddle", essay(assignment), 2.0)])
+    assert marked(file, assignment) == (2.0, False, "Fine.")
 
 
 def test_a_failed_submission_leaves_nothing_half_written(
@@ -218,7 +230,7 @@ def test_two_notebooks_of_an_assignment(assignment: Assignment, tmp_path: Path) 
     second = read_assignment(assignment.path.parent / "problem2.ipynb")
     file = tmp_path / "gradebook.db"
     for one in (assignment, second):
-        write([graded(one)], file, one, {"bitdiddle": (submission(one), "")})
+        write([graded(one)], [handed_in(submission(one))], file, one)
     with opened(file) as book:
         half = (
             sum(
@@ -251,8 +263,8 @@ def test_late_penalty_of_the_courses_own_plugin(assignment: Assignment, tmp_path
         due = datetime.datetime(2015, 2, 2, 13)
         book.update_or_create_assignment("ps1", duedate=due)
         book.db.commit()
-    contents = {"bitdiddle": (submission(assignment), "2015-02-02 14:00:00.000000 UTC")}
-    write([graded(assignment)], file, assignment, contents)
+    handed = handed_in(submission(assignment), submitted="2015-02-02 14:00:00.000000 UTC")
+    write([graded(assignment)], [handed], file, assignment)
     with opened(file) as book:
         assert book.find_submission("ps1", "bitdiddle").late_submission_penalty == 1
     sys.modules.pop("mylate", None)
@@ -346,7 +358,7 @@ def test_missing_doubled_and_unreadable(assignment: Assignment) -> None:
 
 
 def test_nbgrader_exports_it(assignment: Assignment, tmp_path: Path) -> None:
-    write([graded(assignment)], tmp_path / "gradebook.db", assignment, {})
+    write([graded(assignment)], [handed_in(b"")], tmp_path / "gradebook.db", assignment)
     command = [sys.executable, "-m", "nbgrader", "export", "--to", "out.csv"]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     line = (tmp_path / "out.csv").read_text().splitlines()[1]
@@ -357,9 +369,9 @@ def test_nbgrader_exports_it(assignment: Assignment, tmp_path: Path) -> None:
 def server(assignment: Assignment, tmp_path: Path) -> Iterator[str]:
     """Run a Jupyter server with the formgrader in a course folder; give its address."""
     content = submission(assignment)
-    contents = {"bitdiddle": (content, ""), "Å'b c": (None, "")}
+    handed = [handed_in(content), handed_in(b"", "Å'b c")]
     results = [graded(assignment, content=content), graded(assignment, "Å'b c")]
-    write(results, tmp_path / "gradebook.db", assignment, contents)
+    write(results, handed, tmp_path / "gradebook.db", assignment)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     process = subprocess.Popen(
