@@ -60,6 +60,7 @@ def test_moodles_worksheet() -> None:
 
 def test_moodle_without_participants_numbers() -> None:
     """A number that Canvas gave is none of Moodle's."""
+    assert rows(export(CANVAS[:1], "moodle"))[0] == ["Username", "ps1"]
     assert rows(export(CANVAS, "moodle", "Sheet 1")) == [
         ["Username", "Sheet 1"],
         ["doejane", "2.5"],

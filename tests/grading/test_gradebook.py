@@ -378,7 +378,8 @@ def server(assignment: Assignment, tmp_path: Path) -> Iterator[str]:
         [
             sys.executable, "-m", "jupyter_server", f"--port={port}", "--no-browser",
             "--allow-root", "--IdentityProvider.token=", f"--ServerApp.root_dir={tmp_path}",
-            "--ServerApp.jpserver_extensions={'nbgrader.server_extensions.formgrader': True}",
+            "--ServerApp.jpserver_extensions={'nbgrader.server_extensions.formgrader': True,"
+            " 'jupyterlab': False, 'notebook': False, 'jupyter_lsp': False}",
         ],
         cwd=tmp_path,
         env={**os.environ, "JUPYTER_CONFIG_DIR": str(tmp_path / "config"), "HOME": str(tmp_path)},

@@ -81,7 +81,9 @@ def test_a_torn_last_line_is_dropped(tmp_path: Path, cut: int) -> None:
     first = whole.index(b"\n") + 1
     path.write_bytes(whole[: max(first, len(whole) - cut)])
     assert [result.student for result in read(tmp_path)] == ["al"]
-    fill(tmp_path, make("bob"))
+    with Store(tmp_path, resume=True) as store:
+        assert path.stat().st_size == first  # else the rest might outlive a shorter line
+        store.add(make("bob"))
     assert path.read_bytes() == whole
 
 
