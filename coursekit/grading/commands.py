@@ -17,7 +17,6 @@ from coursekit.grading.limits import DEFAULT_LEVEL, LEVELS, GradingError, Limits
 from coursekit.terminal import plain_errors
 
 if TYPE_CHECKING:
-    from coursekit.grading.manual import Mark
     from coursekit.grading.results import Result, Store
     from coursekit.grading.runner import Settings
     from coursekit.grading.submissions import Submission
@@ -81,6 +80,7 @@ def grade(
     from coursekit.grading import manual as by_hand
     from coursekit.grading import results, runner
     from coursekit.grading.assignment import read_assignment
+    from coursekit.grading.gradebook import Book, write
     from coursekit.grading.submissions import find
 
     with plain_errors(GradingError):
@@ -97,6 +97,10 @@ def grade(
         found = find(submissions, settings.assignment.name, settings.assignment.notebook)
         chosen = [submission for submission in found if part is None or submission.student in part]
         marks = by_hand.read(manual) if manual else []
+        worth = {cell.grade_id: cell.points for cell in settings.assignment.graded}
+        by_hand.check(marks, [submission.student for submission in found], worth)
+        if gradebook:  # say what is wrong with it before hours of grading
+            Book(gradebook, settings.assignment).close()
         store = results.Store(out, resume=resume or bool(task))
     with plain_errors(GradingError, code=FAILED), store:
         work = _work(settings, store, chosen, task)
@@ -108,7 +112,8 @@ def grade(
             store.add(result)
         _write_feedback(store, out)
         if gradebook:
-            _write_gradebook(store, chosen, gradebook, settings)
+            for note in write(store, chosen, gradebook, settings.assignment, marks):
+                typer.echo(note)
         _summarise(store, out, len(work))
 
 
@@ -216,12 +221,6 @@ def _write_feedback(results: Iterable[Result], out: Path) -> int:
 
     with plain_disk_errors(out):
         return sum(1 for result in results if feedback.write(result, out / FEEDBACK))
-
-
-def _write_gradebook(
-    store: Store, submissions: Iterable[Submission], path: Path, settings: Settings
-) -> None:
-    raise NotImplementedError
 
 
 def _summarise(store: Store, out: Path, graded: int) -> None:

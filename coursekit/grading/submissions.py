@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 import stat
+import sys
 import time
 import unicodedata
 import zipfile
@@ -27,6 +28,7 @@ MAX_BYTES = 50 << 20  # of one notebook
 MAX_ENTRIES = 200_000  # in a ZIP
 MAX_FILES = 1_000  # looked at in the folder of one student
 MAX_NAME = 120  # characters of a student's name
+MAX_NAME_BYTES = 200  # systems take 255, and a number may follow
 TIMESTAMP = "timestamp.txt"  # where nbgrader's exchange keeps the time of handing in
 
 # Moodle names a student's folder, or each file if the instructor chose so, after the student:
@@ -440,7 +442,9 @@ def clean_name(name: str, limit: int = MAX_NAME) -> str:
 
 def _student_name(name: str) -> str:
     """Make a name that can be a student's in nbgrader, where it names a folder, too."""
-    return re.sub(r'[/\\:*?"<>|]', "_", clean_name(name)).strip(". ") or "unnamed"
+    name = re.sub(r'[/\\:*?"<>|]', "_", clean_name(name))
+    name = name.encode()[:MAX_NAME_BYTES].decode(errors="ignore").strip(". ") or "unnamed"
+    return f"{name}_" if sys.platform == "win32" and WINDOWS_RESERVED.fullmatch(name) else name
 
 
 def _distinct_names(students: list[Handed]) -> list[tuple[str, list[str]]]:
