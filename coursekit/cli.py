@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from coursekit import __version__, course
+from coursekit.grading.commands import app as grading_commands
 from coursekit.kernels.commands import app as kernel_commands
 from coursekit.terminal import plain_errors, stop
 
@@ -38,6 +39,7 @@ app = typer.Typer(
 
 
 app.add_typer(kernel_commands, name="kernel")
+app.add_typer(grading_commands)  # coursekit grade, merge, feedback, report, export
 
 
 @app.callback(invoke_without_command=True)

@@ -708,7 +708,7 @@ CASES: dict[str, Case] = {
     "wrong_kernelspec": solved(change=wrong_kernel),
     "nested_output": solved(change=nested_output),
     "saved_output": Case(change=saved_output),
-    "giant_notebook": Case(change=giant, status="invalid", said="MB"),
+    "giant_notebook": Case(change=giant, status="invalid", said="MiB"),
     "thousands_of_cells": Case(change=add_cells, status="invalid", said="cells"),
     "no_json": Case(raw=b"{'cells': [", status="invalid", said="not a notebook"),
     "empty_file": Case(raw=b"", status="invalid", said="not a notebook"),
