@@ -220,7 +220,7 @@ def _write_feedback(results: Iterable[Result], out: Path) -> int:
     from coursekit.grading.results import FEEDBACK, plain_disk_errors
 
     with plain_disk_errors(out):
-        return sum(1 for result in results if feedback.write(result, out / FEEDBACK))
+        return sum(1 for result in results if feedback.write(result, out / FEEDBACK).name)
 
 
 def _summarise(store: Store, out: Path, graded: int) -> None:
