@@ -14,7 +14,9 @@ import itertools
 import linecache
 import math
 import numbers
+import random
 import reprlib
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -82,7 +84,7 @@ def run_test(
     with warnings.catch_warnings(), contextlib.redirect_stdout(printed):
         warnings.simplefilter("ignore")
         try:
-            with contextlib.redirect_stderr(io.StringIO()):
+            with contextlib.redirect_stderr(Printed(0)):
                 value = _execute(source, name, names, watch)
         except (Exception, TimeUpError, SystemExit, KeyboardInterrupt) as error:
             failure = error
@@ -128,7 +130,7 @@ def parse(source: str) -> ast.Module:
 
 
 def _marks(value: Any, points: float, source: str, printed: Printed) -> dict[str, Any]:
-    """Give what a cell without an error earns; a number at its end is the points, as in nbgrader."""
+    """Give what a cell without an error earns; a number at its end is the points."""
     earned = points
     text = ""
     if isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool):
@@ -369,3 +371,11 @@ def safe_text(error: BaseException) -> str:
 def short(text: str, limit: int) -> str:
     """Cut a text."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def seed_all(seed: int) -> None:
+    """Start all random generators of the tests at the same place."""
+    random.seed(seed)
+    np.random.seed(seed % (1 << 32))  # noqa: NPY002
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.set_random_seed(seed % (1 << 32))

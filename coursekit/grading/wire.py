@@ -57,7 +57,8 @@ MAX_ITEMS = 2_000_000  # values in a message
 MAX_DEPTH = 50  # of lists in lists
 MAX_DIGITS = 1 << 18  # hexadecimal digits of an int
 MAX_RANGE = 10_000_000  # items; who sums up a longer one computes for ever
-MAX_NESTED = 30  # requests inside requests
+MAX_NESTED = 100  # requests inside requests
+MAX_ITEM = 1 << 20  # bytes of one item of an array
 PIECE = 1 << 20  # bytes that are read at once: memory grows only with what has arrived
 
 HEADER = struct.Struct("!II")
@@ -336,7 +337,7 @@ class Decoder:
         dtype = np.dtype(name)
         block = self._block(number)
         size = dtype.itemsize
-        if not size or len(shape) > 32:
+        if not 0 < size <= MAX_ITEM or len(shape) > 32:
             raise WireError("no plain array")
         for length in shape:
             if _whole(length) < 0:
@@ -464,7 +465,7 @@ def named_tuple(name: str, fields: tuple[str, ...]) -> type:
             raise WireError("no name of a field")
     key = (name, fields)
     if key not in _tuples:
-        _tuples[key] = namedtuple(name, fields)  # type: ignore[misc]
+        _tuples[key] = namedtuple(name, fields)
     return _tuples[key]
 
 
@@ -491,7 +492,7 @@ def send(writer: BinaryIO, message: dict[str, Any], blocks: list[bytes]) -> None
     writer.flush()
 
 
-def receive(reader: BinaryIO) -> tuple[dict[str, Any], list[bytes]]:
+def receive(reader: BinaryIO) -> tuple[dict[str, Any], list[bytes], int]:
     """Read a message.
 
     Returns
@@ -500,6 +501,8 @@ def receive(reader: BinaryIO) -> tuple[dict[str, Any], list[bytes]]:
         The JSON object.
     list of bytes
         The blocks.
+    int
+        The bytes in all.
 
     Raises
     ------
@@ -522,7 +525,7 @@ def receive(reader: BinaryIO) -> tuple[dict[str, Any], list[bytes]]:
         raise WireError("no JSON") from error
     if type(message) is not dict:
         raise WireError("no message")
-    return message, blocks
+    return message, blocks, size + sum(lengths)
 
 
 def _read(reader: BinaryIO, size: int) -> bytes:
@@ -546,7 +549,7 @@ class Channel:
         From and to the other side.
     serve : callable
         ``serve(request, blocks)`` gives the reply to a request of the other side, and its blocks.
-    hold : callable, optional
+    hold : callable
         Makes a context in which no time limit strikes: a message that is read or written by half
         would be the end of the conversation.
     """
@@ -561,6 +564,7 @@ class Channel:
         self.reader, self.writer, self.serve, self.hold = reader, writer, serve, hold
         self.count = 0
         self.nested = 0
+        self.received = 0
 
     def ask(
         self, request: dict[str, Any], blocks: list[bytes]
@@ -576,21 +580,37 @@ class Channel:
         WireError
             If it answers out of turn.
         """
-        self.count += 1
-        number = self.count
         with self.hold():
+            number = self.count + 1
             send(self.writer, {**request, "id": number}, blocks)
-        while True:
-            with self.hold():
-                message, blocks = receive(self.reader)
-            if "re" in message:
-                if message["re"] != number:
-                    raise WireError("an answer to no question")
-                return message, blocks
-            self.answer(message, blocks)
+            self.count = number
+            while True:
+                message, blocks = self._receive()
+                if "re" in message:
+                    if message["re"] != number:
+                        raise WireError("an answer to no question")
+                    return message, blocks
+                self._answer(message, blocks)
 
-    def answer(self, request: dict[str, Any], blocks: list[bytes]) -> None:
-        """Serve a request of the other side."""
+    def answer(self) -> None:
+        """Wait for a request of the other side, and serve it.
+
+        Raises
+        ------
+        EOFError, OSError
+            If the other side is gone.
+        WireError
+            If it sends anything else.
+        """
+        with self.hold():
+            self._answer(*self._receive())
+
+    def _receive(self) -> tuple[dict[str, Any], list[bytes]]:
+        message, blocks, size = receive(self.reader)
+        self.received += size
+        return message, blocks
+
+    def _answer(self, request: dict[str, Any], blocks: list[bytes]) -> None:
         number = request.get("id")
         if type(number) is not int or self.nested >= MAX_NESTED:
             raise WireError("no request, or too many inside each other")
@@ -599,5 +619,4 @@ class Channel:
             reply, blocks = self.serve(request, blocks)
         finally:
             self.nested -= 1
-        with self.hold():
-            send(self.writer, {**reply, "re": number}, blocks)
+        send(self.writer, {**reply, "re": number}, blocks)

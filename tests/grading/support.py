@@ -1,4 +1,4 @@
-"""What the tests of the checker share: a job is run with a forked student process, without a jail."""
+"""What the tests of the checker share: jobs run with a forked student process, without a jail."""
 
 import contextlib
 import io
