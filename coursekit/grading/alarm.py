@@ -69,11 +69,13 @@ class Alarm:
             yield
         finally:
             self.held -= 1
+        self._check()
 
     def freely(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         """Call a function in which the limit may strike, though it is held around."""
         held, self.held = self.held, 0
         try:
+            self._check()
             result = function(*arguments, **named)
             self.held = held
         except BaseException:
@@ -82,5 +84,8 @@ class Alarm:
         return result
 
     def _strike(self, number: int, frame: Any) -> None:
-        if self.end is not None and not self.held:
+        self._check()
+
+    def _check(self) -> None:
+        if self.works and not self.held and self.end is not None and not self.left:
             raise TimeUpError("the time is over")

@@ -311,6 +311,10 @@ class _Reader(ast.NodeVisitor):
         self.generic_visit(node)
         self.bound.add(node.name)
 
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
+        self.bound.add(node.name or "")
+        self.generic_visit(node)
+
     def visit_Lambda(self, node: ast.Lambda) -> None:
         pass
 

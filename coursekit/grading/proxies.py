@@ -623,7 +623,10 @@ def _forward(name: str, note: bool) -> Callable[..., Any]:
             arguments = ()
         if name == "exit":
             arguments = (None, None, None)
-        return self.coursekit_student.ask("special", name, self, *arguments)
+        try:
+            return self.coursekit_student.ask("special", name, self, *arguments)
+        finally:
+            self.coursekit_student.changed()
 
     method.__name__ = f"__{name}__"
     return method

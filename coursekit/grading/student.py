@@ -650,6 +650,7 @@ def prepare_shell(shell: Any) -> None:
     sys.modules["__main__"] = shell.user_module
     shell.system = system
     shell.enable_gui = lambda gui=None: None
+    shell.ask_exit = lambda: None
     builtins.input = no_input
 
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from coursekit.grading import proxies
-from tests.grading.support import cell, grade, one, tests, trusted
+from tests.grading.support import cell, check, grade, one, trusted
 
 
 def verdict(student, test, *binds, **about):
     """Run a student's cell and a test cell; give the verdict."""
-    return one(cell(student, *binds), tests(test), **about)["verdict"]
+    return one(cell(student, *binds), check(test), **about)["verdict"]
 
 
 # ---- Names
@@ -25,22 +25,22 @@ def test_the_documented_example_of_nbgrader():
     )
     total = cell("def sum_of_squares(n):\n    return sum(squares(n))", "sum_of_squares")
     alone = cell("def sum_of_squares(n):\n    return n*(n+1)*(2*n+1)//6", "sum_of_squares")
-    correct = tests(
+    correct = check(
         '"""Check that squares returns the correct output for several inputs"""\n'
         "assert squares(1) == [1]\n"
         "assert squares(10) == [1, 4, 9, 16, 25, 36, 49, 64, 81, 100]"
     )
-    invalid = tests(
+    invalid = check(
         "try:\n    squares(0)\nexcept ValueError:\n    pass\n"
         "else:\n    raise AssertionError('did not raise')"
     )
-    uses = tests(
+    uses = check(
         "orig_squares = squares\ndel squares\n"
         "try:\n    sum_of_squares(1)\nexcept NameError:\n    pass\n"
         "else:\n    raise AssertionError('sum_of_squares does not use squares')\n"
         "finally:\n    squares = orig_squares"
     )
-    again = tests("assert sum_of_squares(10) == 385\nassert squares(2) == [1, 4]")
+    again = check("assert sum_of_squares(10) == 385\nassert squares(2) == [1, 4]")
     results = grade(squares, correct, invalid, total, uses, again, alone, uses, again)
     assert [r["verdict"] for r in results] == ["passed"] * 4 + ["wrong", "passed"]
     assert results[4]["message"] == "sum_of_squares does not use squares"
@@ -76,7 +76,7 @@ def test_the_students_names_do_not_replace_the_tests():
     assert verdict(student, test, "double") == "wrong"
     locked = trusted("def truth(x):\n    return 2 * x", "truth")
     late = cell(student, "double")
-    assert one(locked, late, tests("assert double(3) == truth(3)"))["verdict"] == "wrong"
+    assert one(locked, late, check("assert double(3) == truth(3)"))["verdict"] == "wrong"
 
 
 def test_a_builtin_name_is_the_students_if_the_assignment_asks_for_it():
@@ -91,27 +91,27 @@ def test_a_name_that_is_imported_and_asked_for_is_the_students():
 
 
 def test_a_missing_answer_is_said_in_plain_words():
-    result = one(cell("", "squares"), tests("assert squares(1) == [1]"))
+    result = one(cell("", "squares"), check("assert squares(1) == [1]"))
     assert result["verdict"] == "error"
     assert result["message"].startswith("This task is not solved yet")
-    result = one(cell("def squares(n):\n    raise NotImplementedError()"), tests("squares(1)"))
+    result = one(cell("def squares(n):\n    raise NotImplementedError()"), check("squares(1)"))
     assert result["message"].startswith("This task is not solved yet")
 
 
 def test_read_only_cells_run_on_both_sides():
     locked = trusted("import math\nbase = 10\ndef lift(x):\n    return answer(x) + base", "base")
     student = cell("def answer(x):\n    return x * base", "answer")
-    test = tests("assert answer(2) == 20\nassert lift(2) == 30\nassert base == 10")
+    test = check("assert answer(2) == 20\nassert lift(2) == 30\nassert base == 10")
     assert one(locked, student, test)["verdict"] == "passed"
     # the student's changes stay on the student's side
     liar = cell("base = 0\ndef answer(x):\n    return 0", "answer")
-    assert one(locked, liar, tests("assert answer(2) == 2 * base"))["verdict"] == "wrong"
+    assert one(locked, liar, check("assert answer(2) == 2 * base"))["verdict"] == "wrong"
 
 
 def test_a_read_only_cell_that_needs_the_student_belongs_to_the_student():
     student = cell("def answer(x):\n    return x * 2", "answer")
     locked = trusted("shown = answer(4)", "shown")
-    assert one(student, locked, tests("assert shown == 8"))["verdict"] == "passed"
+    assert one(student, locked, check("assert shown == 8"))["verdict"] == "passed"
 
 
 # ---- Values
@@ -187,7 +187,7 @@ def test_exceptions_of_a_tests_own_function_come_back():
     )
     assert verdict(student, test, "apply") == "passed"
     test = "def check(x):\n    assert x == 2, 'called with the wrong number'\napply(check, 1)"
-    result = one(cell(student, "apply"), tests(test))
+    result = one(cell(student, "apply"), check(test))
     assert (result["verdict"], result["message"]) == ("wrong", "called with the wrong number")
 
 
@@ -209,7 +209,7 @@ def test_random_generators_cross_and_can_not_be_steered():
 
 def test_what_can_not_cross_is_said_in_plain_words():
     test = "class Local:\n    pass\nuse(Local())"
-    result = one(cell("def use(x):\n    return 1", "use"), tests(test))
+    result = one(cell("def use(x):\n    return 1", "use"), check(test))
     assert result["verdict"] == "error"
     assert "can't pass an object of the type Local" in result["message"]
 
@@ -241,7 +241,7 @@ def test_exceptions_of_the_student():
 
 
 def test_the_students_own_assertion_is_an_error_not_a_wrong_answer():
-    result = one(cell("def f():\n    assert False, 'mine'", "f"), tests("f()"))
+    result = one(cell("def f():\n    assert False, 'mine'", "f"), check("f()"))
     assert (result["verdict"], result["message"]) == ("error", "AssertionError: mine")
 
 
@@ -262,7 +262,7 @@ def test_the_students_own_assertion_is_an_error_not_a_wrong_answer():
 )
 def test_hostile_exceptions_end_one_test(body):
     student = cell(f"def f():\n    {body}\ndef g():\n    return 1", "f", "g")
-    first, second = grade(student, tests("f()"), tests("assert g() == 1"))
+    first, second = grade(student, check("f()"), check("assert g() == 1"))
     assert first["verdict"] == "error"
     assert len(first["message"]) < 3000
     assert "\n" not in first["message"].partition(":")[0]
@@ -332,7 +332,7 @@ def answer(*a):
 def test_an_object_that_always_says_yes_earns_nothing(test, own):
     if own and ("len" in test or "mean()" in test):
         pytest.skip("an own class may have a length and attributes; there is a note")
-    result = one(cell(LIAR, "answer"), tests(test), own_classes=own)
+    result = one(cell(LIAR, "answer"), check(test), own_classes=own)
     assert result["verdict"] != "passed"
 
 
@@ -407,7 +407,7 @@ def test_instances_of_the_assignments_classes_do_what_they_like_and_it_is_noted(
         "Vector",
         "Point",
     )
-    test = tests(
+    test = check(
         "v = Vector(1, 2)\nassert v + Vector(3, 4) == Vector(4, 6)\nassert v != Vector(0, 0)\n"
         "assert v[1] == 2 and len(v) == 2 and list(v) == [1, 2]\nassert (2 * v).y == 4\n"
         "v.x = 5\nassert v.x == 5 and repr(v) == 'Vector(5, 2)'\n"
