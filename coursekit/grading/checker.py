@@ -192,8 +192,12 @@ class Checker:
         testcell.seed_all(self.job["seed"])
         environment = dict(os.environ)
         points, released = float(step["points"]), step.get("released", source)
-        with self.alarm.limit(self.limits.cell_seconds):
-            result = testcell.run_test(source, points, released, self.names, self.student.last_call)
+        last_call, stop = self.student.last_call, self.alarm.stop
+        try:
+            with self.alarm.limit(self.limits.cell_seconds):
+                result = testcell.run_test(source, points, released, self.names, last_call, stop)
+        except TimeUpError as error:  # it struck on the way out
+            result = testcell.failed(error)
         if dict(os.environ) != environment:
             os.environ.clear()
             os.environ.update(environment)

@@ -121,7 +121,7 @@ class Student:
         self.failures: list[BaseException] = []
         self.latest: tuple[str, tuple[Any, ...], dict[str, Any]] | None = None
         self.channel.received = 0
-        self.changed()
+        self.rebound()
 
     def changed(self) -> None:
         """Forget the answers so far: after a call they may be others."""
@@ -188,9 +188,20 @@ class Student:
     def once(self, op: str, *arguments: Any) -> Any:
         """Ask, or give the answer that was given since the last call."""
         key = (op, *(a.coursekit_number if isinstance(a, Handle) else a for a in arguments))
+        if key in self.functions:
+            return self.functions[key]
         if key not in self.answers:
-            self.answers[key] = self.ask(op, *arguments)
+            value = self.ask(op, *arguments)
+            # a call hardly ever replaces a function; asking each time would take as long again
+            kept = self.functions if isinstance(value, FunctionHandle) else self.answers
+            kept[key] = value
+            return value
         return self.answers[key]
+
+    def rebound(self) -> None:
+        """Forget the functions, too: names of the student have been bound."""
+        self.functions: dict[tuple[Any, ...], Any] = {}
+        self.changed()
 
     def call(self, handle: Handle, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """Call a student's object."""
@@ -213,8 +224,8 @@ class Student:
     # ---- What the student process asks: to call a function that a test has passed to it
 
     def _serve(
-        self, request: dict[str, Any], blocks: list[bytes]
-    ) -> tuple[dict[str, Any], list[bytes]]:
+        self, request: dict[str, Any], blocks: list[wire.Block]
+    ) -> tuple[dict[str, Any], list[wire.Block]]:
         decoder = wire.Decoder(blocks, functools.partial(self._decode, ()))
         if request.get("op") != "callback":
             raise wire.WireError("no such request")
@@ -584,7 +595,7 @@ class KnownHandle(Handle):
         return self.coursekit_student.once("attribute", self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        self.coursekit_student.changed()
+        self.coursekit_student.rebound()
         self.coursekit_student.ask("setattr", self, name, value)
 
 
@@ -597,7 +608,7 @@ class OwnHandle(KnownHandle):
         return self.coursekit_student.once("attribute", self, name)
 
     def __delattr__(self, name: str) -> None:
-        self.coursekit_student.changed()
+        self.coursekit_student.rebound()
         self.coursekit_student.ask("delattr", self, name)
 
     def __array_function__(self, function: Any, _: Any, arguments: Any, named: Any) -> Any:
@@ -714,7 +725,7 @@ class Names(dict[str, Any]):
                 self.pop(name, None)
                 self.theirs.add(name)
                 self.shared.add(name)
-        self.student.changed()
+        self.student.rebound()
 
     def __missing__(self, name: str) -> Any:
         if name not in self.theirs and (hasattr(builtins, name) or name.startswith("__")):
@@ -731,7 +742,7 @@ class Names(dict[str, Any]):
             isinstance(value, type) and "coursekit_number" in vars(value)
         )
         if name in self.shared and (handle or callable(value)):
-            self.student.changed()
+            self.student.rebound()
             self.student.ask("set", name, value)
         if handle and name in self.shared:
             self.pop(name, None)
@@ -746,7 +757,7 @@ class Names(dict[str, Any]):
             super().__delitem__(name)
         if name in self.theirs or (name in self.shared and here):
             self.theirs.add(name)
-            self.student.changed()
+            self.student.rebound()
             try:
                 self.student.ask("delete", name)
             except NameError as error:

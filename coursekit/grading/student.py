@@ -158,8 +158,8 @@ class Process:
     # ---- Requests
 
     def serve(
-        self, request: dict[str, Any], blocks: list[bytes]
-    ) -> tuple[dict[str, Any], list[bytes]]:
+        self, request: dict[str, Any], blocks: list[wire.Block]
+    ) -> tuple[dict[str, Any], list[wire.Block]]:
         """Do what a request asks for."""
         op = request["op"]
         if op == "begin":
@@ -194,10 +194,10 @@ class Process:
             os._exit(0)
 
     def _do(
-        self, op: str, request: dict[str, Any], blocks: list[bytes], encoder: wire.Encoder
+        self, op: str, request: dict[str, Any], blocks: list[wire.Block], encoder: wire.Encoder
     ) -> dict[str, Any]:
         """Do something with values; tell which arguments it has changed."""
-        decoder = wire.Decoder(blocks, self._decode)
+        decoder = wire.Decoder(blocks, copy=True)
         decoder.special = functools.partial(self._decode, decoder=decoder)
         trees = request["args"]
         arguments = [decoder.decode(tree) for tree in trees]
@@ -226,7 +226,7 @@ class Process:
                 reply["changed"] = changed
         return reply
 
-    def _differs(self, value: Any, tree: Any, blocks: list[bytes]) -> bool:
+    def _differs(self, value: Any, tree: Any, blocks: list[wire.Block]) -> bool:
         """Tell whether a value is no longer what a tree says."""
         encoder = wire.Encoder(self._special)
         try:
@@ -315,9 +315,8 @@ class Process:
         """Run a test here, among the student's objects (``--in-process``)."""
         os.environ["COURSEKIT_SEED"] = str(request["seed"])
         testcell.seed_all(request["seed"])
-        return testcell.run_test(
-            request["source"], request["points"], request["released"], self.names
-        )
+        about = (request[name] for name in ("source", "points", "released"))
+        return testcell.run_test(*about, self.names, stop=self.alarm.stop)
 
     # ---- Values on their way
 
@@ -466,7 +465,7 @@ class Process:
             error.args = (about["text"],)
             error.coursekit_origin = about["origin"]
             raise error
-        decoder = wire.Decoder(blocks)
+        decoder = wire.Decoder(blocks, copy=True)
         decoder.special = functools.partial(self._decode, decoder=decoder)
         return decoder.decode(reply["ok"])
 
@@ -516,22 +515,29 @@ def mutable(value: Any) -> bool:
     )
 
 
-def same_tree(tree: Any, blocks: list[bytes], other: Any, other_blocks: list[bytes]) -> bool:
+def same_tree(
+    tree: Any, blocks: list[wire.Block], other: Any, other_blocks: list[wire.Block]
+) -> bool:
     """Tell whether two trees stand for the same values."""
     if type(tree) is not list or type(other) is not list or not tree or not other:
         return type(tree) is type(other) and (tree == other or tree != tree)
     if tree[0] != other[0] or len(tree) != len(other):
         return False
     if tree[0] in ("array", "packed", "scalar", "tensor"):
-        return tree[1:3] == other[1:3] and blocks[tree[3]] == other_blocks[other[3]]
+        return tree[1:3] == other[1:3] and same_bytes(blocks[tree[3]], other_blocks[other[3]])
     if tree[0] in ("bytes", "bytearray"):
-        return blocks[tree[1]] == other_blocks[other[1]]
+        return same_bytes(blocks[tree[1]], other_blocks[other[1]])
     if tree[0] == "special":
         return True  # the very object, or one that can't be compared
     return all(
         same_tree(mine, blocks, its, other_blocks)
         for mine, its in zip(tree[1:], other[1:], strict=True)
     )
+
+
+def same_bytes(one: wire.Block, other: wire.Block) -> bool:
+    """Compare blocks, fast."""
+    return np.array_equal(np.frombuffer(one, np.uint8), np.frombuffer(other, np.uint8))
 
 
 # ---- Outputs of cells

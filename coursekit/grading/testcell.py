@@ -53,6 +53,7 @@ def run_test(
     released: str,
     names: dict[str, Any],
     last_call: Callable[[], str] = lambda: "",
+    stop: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """Run a test cell.
 
@@ -68,6 +69,8 @@ def run_test(
         Globals of the tests.
     last_call : callable
         Gives the latest call of a student's function as text.
+    stop : callable
+        Lifts the time limit; called when the cell is over.
 
     Returns
     -------
@@ -88,6 +91,8 @@ def run_test(
                 value = _execute(source, name, names, watch)
         except (Exception, TimeUpError, SystemExit, KeyboardInterrupt) as error:
             failure = error
+        finally:
+            stop()
     result = {"tried": "", "expected": "", "got": "", "hidden": False}
     if failure is None:
         result |= _marks(value, points, source, printed)
@@ -102,6 +107,14 @@ def run_test(
             result |= watch.explain(failure, last_call)
     result["seconds"] = round(time.monotonic() - began, 6)
     return result
+
+
+def failed(failure: TimeUpError) -> dict[str, Any]:
+    """Give the result of a test that could not even say how long it took."""
+    texts = dict.fromkeys(("tried", "expected", "got"), "")
+    message = _message(failure, "", 0, hidden=False)
+    about = {"verdict": verdict(failure), "points": 0.0, "message": message}
+    return {**texts, **about, "hidden": False, "seconds": 0.0}
 
 
 def _execute(source: str, name: str, names: dict[str, Any], watch: Watch) -> Any:

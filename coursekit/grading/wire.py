@@ -67,6 +67,7 @@ DTYPE = re.compile(r"[<>|][biufcSUMm]\d{1,9}(\[\d{0,9}[a-zA-Z]{1,3}\])?")
 IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
 LONG = 64  # lists of so many numbers travel as arrays
 
+Block = bytes | bytearray | memoryview
 Special = Callable[[Any, "Encoder"], Any]
 
 
@@ -93,7 +94,7 @@ class Encoder:
 
     def __init__(self, special: Special | None = None) -> None:
         self.special = special or refuse
-        self.blocks: list[bytes] = []
+        self.blocks: list[Block] = []
         self.items = 0
         self.depth = 0
 
@@ -120,8 +121,8 @@ class Encoder:
             return self._inside(self.special, value, self)
         return self._inside(writer, self, value)
 
-    def block(self, content: bytes) -> int:
-        """Keep a block; give its number."""
+    def block(self, content: Block) -> int:
+        """Keep a block until the message is sent; give its number."""
         self.blocks.append(content)
         return len(self.blocks) - 1
 
@@ -149,7 +150,8 @@ class Encoder:
     def _array(self, tag: str, value: np.ndarray) -> Any:
         if value.nbytes > MAX_BLOCKS:
             raise CannotSendError(f"an array of {value.nbytes >> 20} MiB is too large")
-        block = self.block(value.tobytes())
+        # the array's own memory, if it lies in order; as numbers, for dates have no buffer
+        block = self.block(np.ascontiguousarray(value).reshape(-1).view(np.uint8).data)
         return [tag, value.dtype.str, list(value.shape), block]
 
     def _large(self, value: int) -> Any:
@@ -259,15 +261,21 @@ class Decoder:
     Parameters
     ----------
     blocks : list of bytes
-        The message's.
+        The message's. Arrays are made of the very memory of a bytearray.
     special : callable, optional
         Gives the value for the content of a special; the default accepts none.
+    copy : bool
+        Whether arrays get memory of their own.
     """
 
     def __init__(
-        self, blocks: list[bytes], special: Callable[[dict[str, Any]], Any] | None = None
+        self,
+        blocks: list[Block],
+        special: Callable[[dict[str, Any]], Any] | None = None,
+        copy: bool = False,
     ) -> None:
         self.blocks = blocks
+        self.copy = copy
         self.special = special
         self.depth = 0
 
@@ -322,9 +330,9 @@ class Decoder:
 
     def _bytes(self, content: list[Any]) -> bytes:
         (number,) = content
-        return self._block(number)
+        return bytes(self._block(number))
 
-    def _block(self, number: Any) -> bytes:
+    def _block(self, number: Any) -> Block:
         if type(number) is not int or not 0 <= number < len(self.blocks):
             raise WireError("no such block")
         return self.blocks[number]
@@ -349,7 +357,8 @@ class Decoder:
             raise WireError("neither true nor false")
         if dtype.kind == "U" and np.frombuffer(block, name[0] + "u4").max(initial=0) > 0x10FFFF:
             raise WireError("no characters")
-        return np.frombuffer(block, dtype).reshape(shape).copy()
+        made = np.frombuffer(block, dtype).reshape(shape)
+        return made if made.flags.writeable and not self.copy else made.copy()
 
     def _scalar(self, content: list[Any]) -> Any:
         if content[1] != []:
@@ -472,7 +481,7 @@ def named_tuple(name: str, fields: tuple[str, ...]) -> type:
 # ---- Messages on streams
 
 
-def send(writer: BinaryIO, message: dict[str, Any], blocks: list[bytes]) -> None:
+def send(writer: BinaryIO, message: dict[str, Any], blocks: list[Block]) -> None:
     """Write a message.
 
     Raises
@@ -492,7 +501,7 @@ def send(writer: BinaryIO, message: dict[str, Any], blocks: list[bytes]) -> None
     writer.flush()
 
 
-def receive(reader: BinaryIO) -> tuple[dict[str, Any], list[bytes], int]:
+def receive(reader: BinaryIO) -> tuple[dict[str, Any], list[Block], int]:
     """Read a message.
 
     Returns
@@ -517,8 +526,8 @@ def receive(reader: BinaryIO) -> tuple[dict[str, Any], list[bytes], int]:
     lengths = [LENGTH.unpack(_read(reader, LENGTH.size))[0] for _ in range(count)]
     if sum(lengths) > MAX_BLOCKS:
         raise WireError("too large")
-    text = _read(reader, size)
-    blocks = [_read(reader, length) for length in lengths]
+    text = bytes(_read(reader, size))
+    blocks: list[Block] = [_read(reader, length) for length in lengths]
     try:
         message = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -528,16 +537,19 @@ def receive(reader: BinaryIO) -> tuple[dict[str, Any], list[bytes], int]:
     return message, blocks, size + sum(lengths)
 
 
-def _read(reader: BinaryIO, size: int) -> bytes:
+def _read(reader: BinaryIO, size: int) -> bytearray:
     """Read exactly so many bytes."""
-    pieces = []
-    while size:
-        piece = reader.read(min(size, PIECE))
-        if not piece:
-            raise EOFError("the stream has ended")
-        pieces.append(piece)
-        size -= len(piece)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    content = bytearray()
+    while len(content) < size:
+        begin = len(content)
+        content += bytes(min(size - begin, PIECE))
+        with memoryview(content) as view:
+            while begin < len(content):
+                count = reader.readinto(view[begin:])  # type: ignore[attr-defined]
+                if not count:
+                    raise EOFError("the stream has ended")
+                begin += count
+    return content
 
 
 class Channel:
@@ -558,7 +570,7 @@ class Channel:
         self,
         reader: BinaryIO,
         writer: BinaryIO,
-        serve: Callable[[dict[str, Any], list[bytes]], tuple[dict[str, Any], list[bytes]]],
+        serve: Callable[[dict[str, Any], list[Block]], tuple[dict[str, Any], list[Block]]],
         hold: Callable[[], Any],
     ) -> None:
         self.reader, self.writer, self.serve, self.hold = reader, writer, serve, hold
@@ -567,8 +579,8 @@ class Channel:
         self.received = 0
 
     def ask(
-        self, request: dict[str, Any], blocks: list[bytes]
-    ) -> tuple[dict[str, Any], list[bytes]]:
+        self, request: dict[str, Any], blocks: list[Block]
+    ) -> tuple[dict[str, Any], list[Block]]:
         """Send a request, serve what the other side asks meanwhile, and give the reply.
 
         Raises
@@ -605,12 +617,12 @@ class Channel:
         with self.hold():
             self._answer(*self._receive())
 
-    def _receive(self) -> tuple[dict[str, Any], list[bytes]]:
+    def _receive(self) -> tuple[dict[str, Any], list[Block]]:
         message, blocks, size = receive(self.reader)
         self.received += size
         return message, blocks
 
-    def _answer(self, request: dict[str, Any], blocks: list[bytes]) -> None:
+    def _answer(self, request: dict[str, Any], blocks: list[Block]) -> None:
         number = request.get("id")
         if type(number) is not int or self.nested >= MAX_NESTED:
             raise WireError("no request, or too many inside each other")
