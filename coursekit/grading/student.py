@@ -315,8 +315,8 @@ class Process:
         """Run a test here, among the student's objects (``--in-process``)."""
         os.environ["COURSEKIT_SEED"] = str(request["seed"])
         testcell.seed_all(request["seed"])
-        about = (request[name] for name in ("source", "points", "released"))
-        return testcell.run_test(*about, self.names, stop=self.alarm.stop)
+        source, points, released = (request[name] for name in ("source", "points", "released"))
+        return testcell.run_test(source, points, released, self.names, stop=self.alarm.stop)
 
     # ---- Values on their way
 
