@@ -9,7 +9,7 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 AGAIN = 0.2  # seconds until it strikes again, for code that has caught the first
@@ -63,13 +63,29 @@ class Alarm:
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[None]:
-        """Let no limit strike in this context; it strikes afterwards."""
+        """Let no limit strike in this context; it strikes afterwards, or in `freely`."""
         self.held += 1
         try:
             yield
         finally:
             self.held -= 1
+        self._check()
+
+    def freely(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """Call a function in which the limit may strike, though it is held around."""
+        held, self.held = self.held, 0
+        try:
+            self._check()
+            result = function(*arguments, **named)
+            self.held = held
+        except BaseException:
+            self.held = held
+            raise
+        return result
 
     def _strike(self, number: int, frame: Any) -> None:
-        if self.end is not None and not self.held:
+        self._check()
+
+    def _check(self) -> None:
+        if self.works and not self.held and self.end is not None and not self.left:
             raise TimeUpError("the time is over")

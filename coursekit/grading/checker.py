@@ -15,14 +15,11 @@ import contextlib
 import io
 import json
 import os
-import random
 import subprocess
 import sys
 import time
 import warnings
 from typing import Any, BinaryIO
-
-import numpy as np
 
 from coursekit.grading import testcell, wire
 from coursekit.grading.alarm import Alarm, TimeUpError
@@ -31,7 +28,7 @@ from coursekit.grading.proxies import LostError, Names, Student
 from coursekit.grading.testcell import short
 
 MAX_ERROR = 2000  # characters
-OUTPUTS = {"stream", "display_data", "execute_result", "error"}
+RECURSION = 5000  # frames: enough for `wire.MAX_NESTED` calls to and fro
 VERDICTS = {"passed", "wrong", "error", "timeout", "out_of_memory"}
 
 
@@ -58,12 +55,13 @@ def run(
         event_writer.write(json.dumps({"event": event, **about}).encode() + b"\n")
         event_writer.flush()
 
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), RECURSION))
     checker = Checker(json.loads(line), tell, channel_reader, channel_writer)
     try:
         checker.run()
     except LostError as lost:
         tell("lost", index=checker.index, why=lost.why)
-    except Exception as error:
+    except (Exception, TimeUpError) as error:
         tell("broken", message=short(f"{type(error).__name__}: {error}", MAX_ERROR))
 
 
@@ -87,6 +85,7 @@ class Checker:
         self.student = Student(reader, writer, self.alarm)
         self.names = Names(self.student)
         self.own = frozenset(job.get("own_classes", ()))
+        self.student.classes = self.own
         self.room = self.limits.output
         self.index = -1
 
@@ -190,16 +189,15 @@ class Checker:
     def _test_here(self, step: dict[str, Any]) -> dict[str, Any]:
         source = step["source"]
         self.student.begin_test(frozenset(n for n in self.own if n in words(source)))
-        seed_all(self.job["seed"])
+        testcell.seed_all(self.job["seed"])
         environment = dict(os.environ)
-        with self.alarm.limit(self.limits.cell_seconds):
-            result = testcell.run_test(
-                source,
-                float(step["points"]),
-                step.get("released", source),
-                self.names,
-                self.student.last_call,
-            )
+        points, released = float(step["points"]), step.get("released", source)
+        last_call, stop = self.student.last_call, self.alarm.stop
+        try:
+            with self.alarm.limit(self.limits.cell_seconds):
+                result = testcell.run_test(source, points, released, self.names, last_call, stop)
+        except TimeUpError as error:  # it struck on the way out
+            result = testcell.failed(error)
         if dict(os.environ) != environment:
             os.environ.clear()
             os.environ.update(environment)
@@ -210,9 +208,10 @@ class Checker:
     def _test_there(self, step: dict[str, Any]) -> dict[str, Any]:
         """Run a test in the student process, which may say what it likes."""
         about = {name: step[name] for name in ("source", "points")}
+        about["seed"] = self.job["seed"]
         about["released"] = step.get("released", step["source"])
         began = time.monotonic()
-        reply = self.student.request({"op": "test", **about}, wire.Encoder()).get("result")
+        reply: Any = self.student.request({"op": "test", **about}, wire.Encoder()).get("result")
         try:
             result = {
                 name: short(str(reply[name]), testcell.MAX_TEXT)
@@ -237,7 +236,9 @@ def clean_output(output: Any) -> dict[str, Any]:
     """Give an output of a notebook with nothing in it but what belongs there; {} if it is none."""
     kind = output.get("output_type") if type(output) is dict else None
     if kind == "stream" and output.get("name") in ("stdout", "stderr"):
-        return {"output_type": kind, "name": output["name"], "text": str(output.get("text", ""))}
+        text = output.get("text")
+        text = text if type(text) is str else ""
+        return {"output_type": kind, "name": output["name"], "text": text}
     if kind == "error":
         name, text = (short(str(output.get(key, "")), MAX_ERROR) for key in ("ename", "evalue"))
         return {"output_type": kind, "ename": name, "evalue": text, "traceback": []}
@@ -314,6 +315,10 @@ class _Reader(ast.NodeVisitor):
         self.generic_visit(node)
         self.bound.add(node.name)
 
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
+        self.bound.add(node.name or "")
+        self.generic_visit(node)
+
     def visit_Lambda(self, node: ast.Lambda) -> None:
         pass
 
@@ -332,14 +337,6 @@ class _Reader(ast.NodeVisitor):
     def visit_For(self, node: ast.For) -> None:
         for part in (node.iter, node.target, *node.body, *node.orelse):
             self.visit(part)
-
-
-def seed_all(seed: int) -> None:
-    """Start all random generators of the tests at the same place."""
-    random.seed(seed)
-    np.random.seed(seed % (1 << 32))  # noqa: NPY002
-    if "keras" in sys.modules:
-        sys.modules["keras"].utils.set_random_seed(seed % (1 << 32))
 
 
 def main() -> None:

@@ -10,8 +10,9 @@ or number values of its own. In detail it is
 - an iterator: it gives its items once, as iterators do;
 - an instance of a class that the trusted side knows (a Keras model): it has the attributes and
   special methods that this class has, whatever the student's object claims to have;
-- an instance of a class that the assignment asks for (`Student.own`): it does all that it likes,
-  comparing and counting too, because that is what is graded. The test gets a note;
+- an instance of a class that the assignment asks for: it has all its attributes and items, and
+  in tests that name the class it does all that it likes, comparing and computing too, because
+  that is what is graded. If it compares, the test gets a note;
 - anything else: it can be passed on, and called.
 
 Objects of the student that behave like arrays, numbers or lists have become ones in the student
@@ -69,9 +70,10 @@ UNARY = ("neg", "pos", "abs", "invert", "round", "divmod")
 VALUES = ("bool", "float", "int", "index", "complex", "hash", "str", "repr", "array")
 # What instances of the assignment's own classes may be asked for.
 OWN_METHODS = (*KNOWN_METHODS, "next", "reversed", *COMPARING, *ARITHMETIC, *UNARY, *VALUES)
+FUNCTION_ATTRIBUTES = ("cache_info", "cache_clear", "cache_parameters", "__wrapped__")
 # Classes whose instances are copied: an instance of one that is not copied is a lie.
-PLAIN = (int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset, type)
-PLAIN = (*PLAIN, np.ndarray, np.generic, BaseException, types.SimpleNamespace)
+PLAIN = (int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset)
+COPIED = (*PLAIN, np.ndarray, np.generic, BaseException, types.SimpleNamespace, type)
 
 
 class LostError(BaseException):
@@ -105,7 +107,8 @@ class Student:
         self.lost: LostError | None = None
         self.roots: set[str] = set()  # top-level packages whose classes may be claimed
         self.trusted: dict[str, Any] = {}  # what trusted cells have bound, in both processes
-        self.own: frozenset[str] = frozenset()  # classes that the running test is about
+        self.classes: frozenset[str] = frozenset()  # that the assignment asks for
+        self.own: frozenset[str] = frozenset()  # those that the running test names
         self.handles: weakref.WeakValueDictionary[int, Handle] = weakref.WeakValueDictionary()
         self.errors: dict[int, type[BaseException]] = {}
         self.notes: list[str] = []
@@ -117,8 +120,8 @@ class Student:
         self.callbacks: list[Callable[..., Any]] = []
         self.failures: list[BaseException] = []
         self.latest: tuple[str, tuple[Any, ...], dict[str, Any]] | None = None
-        self.received = 0
-        self.changed()
+        self.channel.received = 0
+        self.rebound()
 
     def changed(self) -> None:
         """Forget the answers so far: after a call they may be others."""
@@ -141,8 +144,7 @@ class Student:
             request = {**request, "seconds": max(left, 0.05)}
         try:
             reply, blocks = self.channel.ask(request, encoder.blocks)
-            self.received += sum(map(len, blocks))
-            if self.received > MAX_BYTES:
+            if self.channel.received > MAX_BYTES:
                 raise wire.WireError("too much data for one test")
         except (EOFError, OSError) as error:
             self.lost = LostError("died")
@@ -186,9 +188,20 @@ class Student:
     def once(self, op: str, *arguments: Any) -> Any:
         """Ask, or give the answer that was given since the last call."""
         key = (op, *(a.coursekit_number if isinstance(a, Handle) else a for a in arguments))
+        if key in self.functions:
+            return self.functions[key]
         if key not in self.answers:
-            self.answers[key] = self.ask(op, *arguments)
+            value = self.ask(op, *arguments)
+            # a call hardly ever replaces a function; asking each time would take as long again
+            kept = self.functions if isinstance(value, FunctionHandle) else self.answers
+            kept[key] = value
+            return value
         return self.answers[key]
+
+    def rebound(self) -> None:
+        """Forget the functions, too: names of the student have been bound."""
+        self.functions: dict[tuple[Any, ...], Any] = {}
+        self.changed()
 
     def call(self, handle: Handle, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """Call a student's object."""
@@ -211,8 +224,8 @@ class Student:
     # ---- What the student process asks: to call a function that a test has passed to it
 
     def _serve(
-        self, request: dict[str, Any], blocks: list[bytes]
-    ) -> tuple[dict[str, Any], list[bytes]]:
+        self, request: dict[str, Any], blocks: list[wire.Block]
+    ) -> tuple[dict[str, Any], list[wire.Block]]:
         decoder = wire.Decoder(blocks, functools.partial(self._decode, ()))
         if request.get("op") != "callback":
             raise wire.WireError("no such request")
@@ -226,9 +239,10 @@ class Student:
         try:
             if type(number) is not int or not 0 <= number < len(self.callbacks):
                 raise ReferenceError("the test that has passed this function is over")
-            return {"ok": encoder.encode(self.callbacks[number](*arguments, **named))}, (
-                encoder.blocks
-            )
+            if self.channel.nested > wire.MAX_NESTED - 10:
+                raise RecursionError("too many calls to and fro")
+            result = self.alarm.freely(self.callbacks[number], *arguments, **named)
+            return {"ok": encoder.encode(result)}, encoder.blocks
         except LostError:
             raise
         except BaseException as error:
@@ -265,7 +279,7 @@ class Student:
             return {"tensor": encoder.array(np.asarray(value))}
         if isinstance(value, np.ndarray | np.generic):
             return {"value": encoder.encode(value.tolist())}
-        base = next((base for base in PLAIN[:11] if isinstance(value, base)), None)
+        base = next((base for base in PLAIN if isinstance(value, base)), None)
         if base:
             return {"value": encoder.encode(base(value))}
         if callable(value):
@@ -309,12 +323,12 @@ class Student:
         if kind == "function":
             return FunctionHandle
         if kind == "class":
-            return ClassHandle
+            return OwnClassHandle if title in self.own else ClassHandle
         if kind == "iterator":
             return IteratorHandle
         known = self._known(claims)
-        if kind == "own" and title in self.own:
-            return own_class(title, known)
+        if kind == "own" and title in self.classes:
+            return own_class(title, known, title in self.own)
         return known_class(known) if known else Handle
 
     def _known(self, claims: list[Any]) -> type | None:
@@ -392,7 +406,10 @@ def _made(kind: type[Exception], arguments: Any, text: str) -> Exception:
             return kind(*arguments)
         except Exception:
             pass
-    error = kind.__new__(kind, text)
+    try:
+        error = kind.__new__(kind, text)
+    except Exception:
+        error = Exception()
     error.args = (text,)
     return error
 
@@ -410,7 +427,7 @@ def _generator_state(generator: np.random.Generator) -> Any:
 
 def is_data(kind: type) -> bool:
     """Tell whether instances of a class are copied, or would behave like data."""
-    return kind is object or issubclass(kind, PLAIN) or hasattr(kind, "__array__")
+    return kind is object or issubclass(kind, COPIED) or hasattr(kind, "__array__")
 
 
 def reference(value: Any) -> str | None:
@@ -418,7 +435,8 @@ def reference(value: Any) -> str | None:
     if isinstance(value, types.ModuleType):
         return f"{value.__name__}:" if sys.modules.get(value.__name__) is value else None
     if isinstance(value, np.ufunc):
-        name, module = value.__name__, "numpy"
+        name: Any = value.__name__
+        module: Any = "numpy"
     else:
         name = getattr(value, "__qualname__", None)
         module = getattr(value, "__module__", None)
@@ -431,18 +449,14 @@ def reference(value: Any) -> str | None:
 def replace(old: Any, new: Any) -> None:
     """Make an argument what the student's function has made of it, in place.
 
-    Raises
-    ------
-    wire.WireError
-        If it could not have become that.
+    What has changed its type or its shape stays as it was.
     """
-    if type(old) is not type(new) and not isinstance(old, np.ndarray):
-        raise wire.WireError("an argument has changed its type")
     if isinstance(old, np.ndarray):
-        if not isinstance(new, np.ndarray) or old.shape != new.shape or old.dtype != new.dtype:
-            raise wire.WireError("an argument has changed its type")
-        if old.flags.writeable:
+        fits = isinstance(new, np.ndarray) and old.shape == new.shape and old.dtype == new.dtype
+        if fits and old.flags.writeable:
             old[...] = new
+    elif type(old) is not type(new):
+        return
     elif isinstance(old, list | tuple) and len(old) == len(new):
         for index, (before, after) in enumerate(zip(old, new, strict=True)):
             if _mutable(before) and type(before) is type(after):
@@ -451,17 +465,17 @@ def replace(old: Any, new: Any) -> None:
                 old[index] = after
     elif isinstance(old, list | bytearray):
         old[:] = new
-    elif isinstance(old, dict):
-        kept = {k: old[k] for k in old if k in new and _mutable(old[k])}
-        for key, before in kept.items():
-            if type(before) is type(new[key]):
-                replace(before, new[key])
-                new[key] = before
-        old.clear()
-        old.update(new)
-    elif isinstance(old, set):
-        old.clear()
-        old.update(new)
+    elif isinstance(old, dict | set):
+        for key in [key for key in old if key not in new]:
+            old.pop(key) if isinstance(old, dict) else old.discard(key)
+        if isinstance(old, set):
+            old.update(new)
+            return
+        for key, after in new.items():
+            if key in old and _mutable(old[key]) and type(old[key]) is type(after):
+                replace(old[key], after)
+            else:
+                old[key] = after
 
 
 def _mutable(value: Any) -> bool:
@@ -474,14 +488,19 @@ def _mutable(value: Any) -> bool:
 class Handle:
     """An object of the student process."""
 
-    coursekit_known: type | None = None
+    coursekit_known: type | None = None  # the trusted class that it is an instance of
+    coursekit_student: Student
+    coursekit_number: int
+    coursekit_title: str
+    coursekit_claim: str | None  # the first class, or the function, that it claims to be
 
     def __init__(self, student: Student, number: int, title: str, claims: Iterable[Any]) -> None:
-        fields = vars(self)
-        fields["coursekit_student"] = student
-        fields["coursekit_number"] = number
-        fields["coursekit_title"] = title
-        fields["coursekit_claim"] = next(iter(claims), None)
+        vars(self).update(  # past __setattr__, which asks the student
+            coursekit_student=student,
+            coursekit_number=number,
+            coursekit_title=title,
+            coursekit_claim=next(iter(claims), None),
+        )
 
     def __repr__(self) -> str:
         return f"<{self.coursekit_title} of the student>"
@@ -500,7 +519,7 @@ class FunctionHandle(Handle):
     """A function of the student."""
 
     @property
-    def __name__(self) -> str:  # type: ignore[override]
+    def __name__(self) -> str:
         return self.coursekit_title
 
     @property
@@ -520,8 +539,8 @@ class FunctionHandle(Handle):
     __hash__ = object.__hash__
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") and name != "__wrapped__":
-            raise AttributeError(name)
+        if name not in FUNCTION_ATTRIBUTES:
+            raise AttributeError(f"{self!r} has no attribute {name!r}")
         return self.coursekit_student.once("attribute", self, name)
 
 
@@ -540,6 +559,15 @@ class ClassHandle(FunctionHandle):
         )
 
 
+class OwnClassHandle(ClassHandle):
+    """A class that the assignment asks for."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(f"{self!r} has no attribute {name!r}")
+        return self.coursekit_student.once("attribute", self, name)
+
+
 class IteratorHandle(Handle):
     """An iterator of the student: it can be gone through once."""
 
@@ -554,7 +582,7 @@ class KnownHandle(Handle):
     """An instance of a class that the checker knows, too."""
 
     @property
-    def __class__(self) -> type:  # type: ignore[override]
+    def __class__(self) -> type:
         return self.coursekit_known or type(self)
 
     @__class__.setter
@@ -567,7 +595,7 @@ class KnownHandle(Handle):
         return self.coursekit_student.once("attribute", self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        self.coursekit_student.changed()
+        self.coursekit_student.rebound()
         self.coursekit_student.ask("setattr", self, name, value)
 
 
@@ -580,7 +608,7 @@ class OwnHandle(KnownHandle):
         return self.coursekit_student.once("attribute", self, name)
 
     def __delattr__(self, name: str) -> None:
-        self.coursekit_student.changed()
+        self.coursekit_student.rebound()
         self.coursekit_student.ask("delattr", self, name)
 
     def __array_function__(self, function: Any, _: Any, arguments: Any, named: Any) -> Any:
@@ -599,14 +627,17 @@ def _forward(name: str, note: bool) -> Callable[..., Any]:
 
     def method(self: Handle, *arguments: Any) -> Any:
         if note:
-            text = f"The student's class {self.coursekit_title} compares and computes by itself."
+            text = f"The student's class {self.coursekit_title} compares by itself."
             if text not in self.coursekit_student.notes:
                 self.coursekit_student.notes.append(text)
         if name == "array":
             arguments = ()
         if name == "exit":
             arguments = (None, None, None)
-        return self.coursekit_student.ask("special", name, self, *arguments)
+        try:
+            return self.coursekit_student.ask("special", name, self, *arguments)
+        finally:
+            self.coursekit_student.changed()
 
     method.__name__ = f"__{name}__"
     return method
@@ -617,11 +648,14 @@ def _call(self: Handle, *arguments: Any, **named: Any) -> Any:
 
 
 @functools.cache
-def own_class(title: str, known: type | None) -> type[Handle]:
-    """Make the class of handles for instances of one of the assignment's own classes."""
-    methods = {
-        f"__{name}__": _forward(name, note=name not in KNOWN_METHODS) for name in OWN_METHODS
-    }
+def own_class(title: str, known: type | None, named: bool) -> type[Handle]:
+    """Make the class of handles for instances of one of the assignment's own classes.
+
+    In a test that does not name the class, they do not compare, compute, or count as values: it
+    may be a test of something else.
+    """
+    names = OWN_METHODS if named else KNOWN_METHODS
+    methods = {f"__{name}__": _forward(name, note=name in COMPARING) for name in names}
     return type(title, (OwnHandle,), {**methods, "__call__": _call, "coursekit_known": known})
 
 
@@ -691,7 +725,7 @@ class Names(dict[str, Any]):
                 self.pop(name, None)
                 self.theirs.add(name)
                 self.shared.add(name)
-        self.student.changed()
+        self.student.rebound()
 
     def __missing__(self, name: str) -> Any:
         if name not in self.theirs and (hasattr(builtins, name) or name.startswith("__")):
@@ -708,7 +742,7 @@ class Names(dict[str, Any]):
             isinstance(value, type) and "coursekit_number" in vars(value)
         )
         if name in self.shared and (handle or callable(value)):
-            self.student.changed()
+            self.student.rebound()
             self.student.ask("set", name, value)
         if handle and name in self.shared:
             self.pop(name, None)
@@ -723,7 +757,7 @@ class Names(dict[str, Any]):
             super().__delitem__(name)
         if name in self.theirs or (name in self.shared and here):
             self.theirs.add(name)
-            self.student.changed()
+            self.student.rebound()
             try:
                 self.student.ask("delete", name)
             except NameError as error:

@@ -36,7 +36,20 @@ from coursekit.grading.testcell import safe_text, short
 MAX_ERROR = 2000  # characters of an error's text
 MAX_LISTED = 1_000_000  # items of an object that is sent as a list
 DATA_MODULES = ("__main__", "builtins", "collections", "array")
-PLAIN = (bool, int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset)
+PLAIN: tuple[Any, ...] = (
+    bool,
+    int,
+    float,
+    complex,
+    str,
+    bytes,
+    bytearray,
+    list,
+    tuple,
+    dict,
+    set,
+    frozenset,
+)
 SEED = 0  # of the student's own random numbers; the tests have others
 
 SPECIAL: dict[str, Callable[..., Any]] = {
@@ -86,8 +99,7 @@ def run(reader: BinaryIO, writer: BinaryIO, limits: Limits) -> None:
     process = Process(reader, writer, limits)
     with contextlib.suppress(EOFError, OSError):
         while True:
-            request, blocks = wire.receive(reader)
-            process.channel.answer(request, blocks)
+            process.channel.answer()
 
 
 def silence() -> None:
@@ -146,8 +158,8 @@ class Process:
     # ---- Requests
 
     def serve(
-        self, request: dict[str, Any], blocks: list[bytes]
-    ) -> tuple[dict[str, Any], list[bytes]]:
+        self, request: dict[str, Any], blocks: list[wire.Block]
+    ) -> tuple[dict[str, Any], list[wire.Block]]:
         """Do what a request asks for."""
         op = request["op"]
         if op == "begin":
@@ -158,12 +170,12 @@ class Process:
             return self.cell(request["source"], seconds), []
         if op == "test":
             with self.alarm.limit(seconds):
-                return {"result": self.test(request)}, []
+                return {"result": self.alarm.freely(self.test, request)}, []
         encoder = wire.Encoder(self._special)
         reply: dict[str, Any] = {}
         try:
             with self.alarm.limit(seconds):
-                reply = self._do(op, request, blocks, encoder)
+                reply = self.alarm.freely(self._do, op, request, blocks, encoder)
         except BaseException as error:
             self._only_at_home()
             encoder = wire.Encoder(self._special)
@@ -171,9 +183,9 @@ class Process:
         self._only_at_home()
         size = sum(map(len, encoder.blocks))
         if size > wire.MAX_BLOCKS:
-            error = wire.CannotSendError("the answer is too large")
             encoder = wire.Encoder(self._special)
-            reply = {"error": self._error(error, encoder)}
+            too_large = wire.CannotSendError("the answer is too large")
+            reply = {"error": self._error(too_large, encoder)}
         return reply, encoder.blocks
 
     def _only_at_home(self) -> None:
@@ -182,10 +194,10 @@ class Process:
             os._exit(0)
 
     def _do(
-        self, op: str, request: dict[str, Any], blocks: list[bytes], encoder: wire.Encoder
+        self, op: str, request: dict[str, Any], blocks: list[wire.Block], encoder: wire.Encoder
     ) -> dict[str, Any]:
         """Do something with values; tell which arguments it has changed."""
-        decoder = wire.Decoder(blocks, self._decode)
+        decoder = wire.Decoder(blocks, copy=True)
         decoder.special = functools.partial(self._decode, decoder=decoder)
         trees = request["args"]
         arguments = [decoder.decode(tree) for tree in trees]
@@ -196,11 +208,9 @@ class Process:
         try:
             result = self._operate(op, arguments, named)
         except BaseException as error:
-            self.alarm.stop()
             self._only_at_home()
             reply["error"] = self._error(error, encoder)
         else:
-            self.alarm.stop()
             same = [key for key, value in passed.items() if value is result and mutable(value)]
             if same and type(same[0]) is int:
                 reply["ok"] = ["special", {"argument": same[0]}]
@@ -216,7 +226,7 @@ class Process:
                 reply["changed"] = changed
         return reply
 
-    def _differs(self, value: Any, tree: Any, blocks: list[bytes]) -> bool:
+    def _differs(self, value: Any, tree: Any, blocks: list[wire.Block]) -> bool:
         """Tell whether a value is no longer what a tree says."""
         encoder = wire.Encoder(self._special)
         try:
@@ -277,10 +287,7 @@ class Process:
         error: BaseException | None = None
         try:
             with self.alarm.limit(seconds), captured.listening(self.shell):
-                result = self.shell.run_cell(source, store_history=False)
-                error = result.error_before_exec or result.error_in_exec
-                self._only_at_home()
-                captured.figures()
+                error = self.alarm.freely(self._run, source, captured)
         except BaseException as failure:
             error = failure
         self._only_at_home()
@@ -298,11 +305,18 @@ class Process:
             "dropped": captured.text.dropped,
         }
 
+    def _run(self, source: str, captured: Captured) -> BaseException | None:
+        result = self.shell.run_cell(source, store_history=False)
+        self._only_at_home()
+        captured.figures()
+        return result.error_before_exec or result.error_in_exec
+
     def test(self, request: dict[str, Any]) -> dict[str, Any]:
         """Run a test here, among the student's objects (``--in-process``)."""
-        return testcell.run_test(
-            request["source"], request["points"], request["released"], self.names
-        )
+        os.environ["COURSEKIT_SEED"] = str(request["seed"])
+        testcell.seed_all(request["seed"])
+        source, points, released = (request[name] for name in ("source", "points", "released"))
+        return testcell.run_test(source, points, released, self.names, stop=self.alarm.stop)
 
     # ---- Values on their way
 
@@ -344,7 +358,7 @@ class Process:
         known = kind.__module__ not in DATA_MODULES or kind.__mro__[1:-1]
         return self._handle(value, "instance" if known else "opaque", kind.__name__, kind.__mro__)
 
-    def _plain(self, value: Any, kind: type, encoder: wire.Encoder) -> Any:
+    def _plain(self, value: Any, kind: Any, encoder: wire.Encoder) -> Any:
         """Write an object that behaves like data as data; None if it does not."""
         if isinstance(value, tuple) and isinstance(getattr(kind, "_fields", None), tuple):
             fields = list(kind._fields)
@@ -356,7 +370,7 @@ class Process:
             return encoder.array(array)
         for base in PLAIN:
             if isinstance(value, base):
-                return encoder.encode(base(value))  # type: ignore[call-arg]
+                return encoder.encode(base(value))
         if kind.__module__.startswith(("tensorflow", "keras")) and hasattr(value, "numpy"):
             return self._tensor(value, encoder)
         if hasattr(kind, "__array__"):
@@ -444,13 +458,14 @@ class Process:
         if "error" in reply:
             about = reply["error"]
             module, _, name = about["type"].partition(":")
-            kind = getattr(builtins, name, Exception) if module == "builtins" else Exception
+            kind: Any = getattr(builtins, name, Exception) if module == "builtins" else Exception
             if about["type"].endswith(":TimeUpError"):
                 kind = TimeUpError
-            error = kind(about["text"])
+            error = kind.__new__(kind, about["text"])
+            error.args = (about["text"],)
             error.coursekit_origin = about["origin"]
             raise error
-        decoder = wire.Decoder(blocks)
+        decoder = wire.Decoder(blocks, copy=True)
         decoder.special = functools.partial(self._decode, decoder=decoder)
         return decoder.decode(reply["ok"])
 
@@ -489,6 +504,7 @@ class Callback:
         self.__name__ = title
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """Let the checker call it."""
         return self._process.call_back(self._number, arguments, named)
 
 
@@ -499,22 +515,29 @@ def mutable(value: Any) -> bool:
     )
 
 
-def same_tree(tree: Any, blocks: list[bytes], other: Any, other_blocks: list[bytes]) -> bool:
+def same_tree(
+    tree: Any, blocks: list[wire.Block], other: Any, other_blocks: list[wire.Block]
+) -> bool:
     """Tell whether two trees stand for the same values."""
     if type(tree) is not list or type(other) is not list or not tree or not other:
         return type(tree) is type(other) and (tree == other or tree != tree)
     if tree[0] != other[0] or len(tree) != len(other):
         return False
     if tree[0] in ("array", "packed", "scalar", "tensor"):
-        return tree[1:3] == other[1:3] and blocks[tree[3]] == other_blocks[other[3]]
+        return tree[1:3] == other[1:3] and same_bytes(blocks[tree[3]], other_blocks[other[3]])
     if tree[0] in ("bytes", "bytearray"):
-        return blocks[tree[1]] == other_blocks[other[1]]
+        return same_bytes(blocks[tree[1]], other_blocks[other[1]])
     if tree[0] == "special":
         return True  # the very object, or one that can't be compared
     return all(
         same_tree(mine, blocks, its, other_blocks)
         for mine, its in zip(tree[1:], other[1:], strict=True)
     )
+
+
+def same_bytes(one: wire.Block, other: wire.Block) -> bool:
+    """Compare blocks, fast."""
+    return np.array_equal(np.frombuffer(one, np.uint8), np.frombuffer(other, np.uint8))
 
 
 # ---- Outputs of cells
@@ -570,11 +593,10 @@ class Captured:
             value = data.get(mime)
             if isinstance(value, bytes):
                 value = base64.b64encode(value).decode()
-            if isinstance(value, str):
-                if self.text.take(len(value)):
-                    kept[mime] = value
+            if isinstance(value, str) and self.text.take(len(value)):
+                kept[mime] = value
         if kept:
-            output = {"output_type": kind, "data": kept, "metadata": {}}
+            output: dict[str, Any] = {"output_type": kind, "data": kept, "metadata": {}}
             if kind == "execute_result":
                 output["execution_count"] = None
             self.outputs.append(output)
@@ -634,6 +656,7 @@ def prepare_shell(shell: Any) -> None:
     sys.modules["__main__"] = shell.user_module
     shell.system = system
     shell.enable_gui = lambda gui=None: None
+    shell.ask_exit = lambda: None
     builtins.input = no_input
 
 

@@ -14,7 +14,9 @@ import itertools
 import linecache
 import math
 import numbers
+import random
 import reprlib
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -51,6 +53,7 @@ def run_test(
     released: str,
     names: dict[str, Any],
     last_call: Callable[[], str] = lambda: "",
+    stop: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """Run a test cell.
 
@@ -66,6 +69,8 @@ def run_test(
         Globals of the tests.
     last_call : callable
         Gives the latest call of a student's function as text.
+    stop : callable
+        Lifts the time limit; called when the cell is over.
 
     Returns
     -------
@@ -82,10 +87,12 @@ def run_test(
     with warnings.catch_warnings(), contextlib.redirect_stdout(printed):
         warnings.simplefilter("ignore")
         try:
-            with contextlib.redirect_stderr(io.StringIO()):
+            with contextlib.redirect_stderr(Printed(0)):
                 value = _execute(source, name, names, watch)
         except (Exception, TimeUpError, SystemExit, KeyboardInterrupt) as error:
             failure = error
+        finally:
+            stop()
     result = {"tried": "", "expected": "", "got": "", "hidden": False}
     if failure is None:
         result |= _marks(value, points, source, printed)
@@ -100,6 +107,14 @@ def run_test(
             result |= watch.explain(failure, last_call)
     result["seconds"] = round(time.monotonic() - began, 6)
     return result
+
+
+def failed(failure: TimeUpError) -> dict[str, Any]:
+    """Give the result of a test that could not even say how long it took."""
+    texts = dict.fromkeys(("tried", "expected", "got"), "")
+    message = _message(failure, "", 0, hidden=False)
+    about = {"verdict": verdict(failure), "points": 0.0, "message": message}
+    return {**texts, **about, "hidden": False, "seconds": 0.0}
 
 
 def _execute(source: str, name: str, names: dict[str, Any], watch: Watch) -> Any:
@@ -128,7 +143,7 @@ def parse(source: str) -> ast.Module:
 
 
 def _marks(value: Any, points: float, source: str, printed: Printed) -> dict[str, Any]:
-    """Give what a cell without an error earns; a number at its end is the points, as in nbgrader."""
+    """Give what a cell without an error earns; a number at its end is the points."""
     earned = points
     text = ""
     if isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool):
@@ -369,3 +384,11 @@ def safe_text(error: BaseException) -> str:
 def short(text: str, limit: int) -> str:
     """Cut a text."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def seed_all(seed: int) -> None:
+    """Start all random generators of the tests at the same place."""
+    random.seed(seed)
+    np.random.seed(seed % (1 << 32))  # noqa: NPY002
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.set_random_seed(seed % (1 << 32))

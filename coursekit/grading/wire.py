@@ -57,7 +57,8 @@ MAX_ITEMS = 2_000_000  # values in a message
 MAX_DEPTH = 50  # of lists in lists
 MAX_DIGITS = 1 << 18  # hexadecimal digits of an int
 MAX_RANGE = 10_000_000  # items; who sums up a longer one computes for ever
-MAX_NESTED = 30  # requests inside requests
+MAX_NESTED = 100  # requests inside requests
+MAX_ITEM = 1 << 20  # bytes of one item of an array
 PIECE = 1 << 20  # bytes that are read at once: memory grows only with what has arrived
 
 HEADER = struct.Struct("!II")
@@ -66,6 +67,7 @@ DTYPE = re.compile(r"[<>|][biufcSUMm]\d{1,9}(\[\d{0,9}[a-zA-Z]{1,3}\])?")
 IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
 LONG = 64  # lists of so many numbers travel as arrays
 
+Block = bytes | bytearray | memoryview
 Special = Callable[[Any, "Encoder"], Any]
 
 
@@ -92,7 +94,7 @@ class Encoder:
 
     def __init__(self, special: Special | None = None) -> None:
         self.special = special or refuse
-        self.blocks: list[bytes] = []
+        self.blocks: list[Block] = []
         self.items = 0
         self.depth = 0
 
@@ -119,8 +121,8 @@ class Encoder:
             return self._inside(self.special, value, self)
         return self._inside(writer, self, value)
 
-    def block(self, content: bytes) -> int:
-        """Keep a block; give its number."""
+    def block(self, content: Block) -> int:
+        """Keep a block until the message is sent; give its number."""
         self.blocks.append(content)
         return len(self.blocks) - 1
 
@@ -148,7 +150,8 @@ class Encoder:
     def _array(self, tag: str, value: np.ndarray) -> Any:
         if value.nbytes > MAX_BLOCKS:
             raise CannotSendError(f"an array of {value.nbytes >> 20} MiB is too large")
-        block = self.block(value.tobytes())
+        # the array's own memory, if it lies in order; as numbers, for dates have no buffer
+        block = self.block(np.ascontiguousarray(value).reshape(-1).view(np.uint8).data)
         return [tag, value.dtype.str, list(value.shape), block]
 
     def _large(self, value: int) -> Any:
@@ -258,15 +261,21 @@ class Decoder:
     Parameters
     ----------
     blocks : list of bytes
-        The message's.
+        The message's. Arrays are made of the very memory of a bytearray.
     special : callable, optional
         Gives the value for the content of a special; the default accepts none.
+    copy : bool
+        Whether arrays get memory of their own.
     """
 
     def __init__(
-        self, blocks: list[bytes], special: Callable[[dict[str, Any]], Any] | None = None
+        self,
+        blocks: list[Block],
+        special: Callable[[dict[str, Any]], Any] | None = None,
+        copy: bool = False,
     ) -> None:
         self.blocks = blocks
+        self.copy = copy
         self.special = special
         self.depth = 0
 
@@ -321,9 +330,9 @@ class Decoder:
 
     def _bytes(self, content: list[Any]) -> bytes:
         (number,) = content
-        return self._block(number)
+        return bytes(self._block(number))
 
-    def _block(self, number: Any) -> bytes:
+    def _block(self, number: Any) -> Block:
         if type(number) is not int or not 0 <= number < len(self.blocks):
             raise WireError("no such block")
         return self.blocks[number]
@@ -336,7 +345,7 @@ class Decoder:
         dtype = np.dtype(name)
         block = self._block(number)
         size = dtype.itemsize
-        if not size or len(shape) > 32:
+        if not 0 < size <= MAX_ITEM or len(shape) > 32:
             raise WireError("no plain array")
         for length in shape:
             if _whole(length) < 0:
@@ -348,7 +357,8 @@ class Decoder:
             raise WireError("neither true nor false")
         if dtype.kind == "U" and np.frombuffer(block, name[0] + "u4").max(initial=0) > 0x10FFFF:
             raise WireError("no characters")
-        return np.frombuffer(block, dtype).reshape(shape).copy()
+        made = np.frombuffer(block, dtype).reshape(shape)
+        return made if made.flags.writeable and not self.copy else made.copy()
 
     def _scalar(self, content: list[Any]) -> Any:
         if content[1] != []:
@@ -464,14 +474,14 @@ def named_tuple(name: str, fields: tuple[str, ...]) -> type:
             raise WireError("no name of a field")
     key = (name, fields)
     if key not in _tuples:
-        _tuples[key] = namedtuple(name, fields)  # type: ignore[misc]
+        _tuples[key] = namedtuple(name, fields)
     return _tuples[key]
 
 
 # ---- Messages on streams
 
 
-def send(writer: BinaryIO, message: dict[str, Any], blocks: list[bytes]) -> None:
+def send(writer: BinaryIO, message: dict[str, Any], blocks: list[Block]) -> None:
     """Write a message.
 
     Raises
@@ -491,7 +501,7 @@ def send(writer: BinaryIO, message: dict[str, Any], blocks: list[bytes]) -> None
     writer.flush()
 
 
-def receive(reader: BinaryIO) -> tuple[dict[str, Any], list[bytes]]:
+def receive(reader: BinaryIO) -> tuple[dict[str, Any], list[Block], int]:
     """Read a message.
 
     Returns
@@ -500,6 +510,8 @@ def receive(reader: BinaryIO) -> tuple[dict[str, Any], list[bytes]]:
         The JSON object.
     list of bytes
         The blocks.
+    int
+        The bytes in all.
 
     Raises
     ------
@@ -514,27 +526,30 @@ def receive(reader: BinaryIO) -> tuple[dict[str, Any], list[bytes]]:
     lengths = [LENGTH.unpack(_read(reader, LENGTH.size))[0] for _ in range(count)]
     if sum(lengths) > MAX_BLOCKS:
         raise WireError("too large")
-    text = _read(reader, size)
-    blocks = [_read(reader, length) for length in lengths]
+    text = bytes(_read(reader, size))
+    blocks: list[Block] = [_read(reader, length) for length in lengths]
     try:
         message = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise WireError("no JSON") from error
     if type(message) is not dict:
         raise WireError("no message")
-    return message, blocks
+    return message, blocks, size + sum(lengths)
 
 
-def _read(reader: BinaryIO, size: int) -> bytes:
+def _read(reader: BinaryIO, size: int) -> bytearray:
     """Read exactly so many bytes."""
-    pieces = []
-    while size:
-        piece = reader.read(min(size, PIECE))
-        if not piece:
-            raise EOFError("the stream has ended")
-        pieces.append(piece)
-        size -= len(piece)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    content = bytearray()
+    while len(content) < size:
+        begin = len(content)
+        content += bytes(min(size - begin, PIECE))
+        with memoryview(content) as view:
+            while begin < len(content):
+                count = reader.readinto(view[begin:])  # type: ignore[attr-defined]
+                if not count:
+                    raise EOFError("the stream has ended")
+                begin += count
+    return content
 
 
 class Channel:
@@ -546,7 +561,7 @@ class Channel:
         From and to the other side.
     serve : callable
         ``serve(request, blocks)`` gives the reply to a request of the other side, and its blocks.
-    hold : callable, optional
+    hold : callable
         Makes a context in which no time limit strikes: a message that is read or written by half
         would be the end of the conversation.
     """
@@ -555,16 +570,17 @@ class Channel:
         self,
         reader: BinaryIO,
         writer: BinaryIO,
-        serve: Callable[[dict[str, Any], list[bytes]], tuple[dict[str, Any], list[bytes]]],
+        serve: Callable[[dict[str, Any], list[Block]], tuple[dict[str, Any], list[Block]]],
         hold: Callable[[], Any],
     ) -> None:
         self.reader, self.writer, self.serve, self.hold = reader, writer, serve, hold
         self.count = 0
         self.nested = 0
+        self.received = 0
 
     def ask(
-        self, request: dict[str, Any], blocks: list[bytes]
-    ) -> tuple[dict[str, Any], list[bytes]]:
+        self, request: dict[str, Any], blocks: list[Block]
+    ) -> tuple[dict[str, Any], list[Block]]:
         """Send a request, serve what the other side asks meanwhile, and give the reply.
 
         Raises
@@ -576,21 +592,37 @@ class Channel:
         WireError
             If it answers out of turn.
         """
-        self.count += 1
-        number = self.count
         with self.hold():
+            number = self.count + 1
             send(self.writer, {**request, "id": number}, blocks)
-        while True:
-            with self.hold():
-                message, blocks = receive(self.reader)
-            if "re" in message:
-                if message["re"] != number:
-                    raise WireError("an answer to no question")
-                return message, blocks
-            self.answer(message, blocks)
+            self.count = number
+            while True:
+                message, blocks = self._receive()
+                if "re" in message:
+                    if message["re"] != number:
+                        raise WireError("an answer to no question")
+                    return message, blocks
+                self._answer(message, blocks)
 
-    def answer(self, request: dict[str, Any], blocks: list[bytes]) -> None:
-        """Serve a request of the other side."""
+    def answer(self) -> None:
+        """Wait for a request of the other side, and serve it.
+
+        Raises
+        ------
+        EOFError, OSError
+            If the other side is gone.
+        WireError
+            If it sends anything else.
+        """
+        with self.hold():
+            self._answer(*self._receive())
+
+    def _receive(self) -> tuple[dict[str, Any], list[Block]]:
+        message, blocks, size = receive(self.reader)
+        self.received += size
+        return message, blocks
+
+    def _answer(self, request: dict[str, Any], blocks: list[Block]) -> None:
         number = request.get("id")
         if type(number) is not int or self.nested >= MAX_NESTED:
             raise WireError("no request, or too many inside each other")
@@ -599,5 +631,4 @@ class Channel:
             reply, blocks = self.serve(request, blocks)
         finally:
             self.nested -= 1
-        with self.hold():
-            send(self.writer, {**reply, "re": number}, blocks)
+        send(self.writer, {**reply, "re": number}, blocks)
