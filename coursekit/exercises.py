@@ -10,8 +10,8 @@ import numpy as np
 def rng() -> np.random.Generator:
     """Make the generator that draws the fresh inputs of an exercise's tests.
 
-    Students and graders get the same inputs every time. An instructor who wants other inputs
-    sets the environment variable ``COURSEKIT_SEED`` to a whole number.
+    In a notebook the inputs are the same every time. The grader draws others for each student, by
+    setting the environment variable ``COURSEKIT_SEED`` to a whole number, which it records.
 
     Returns
     -------
