@@ -121,7 +121,7 @@ def enter(level: str, limits: Limits, parent: int, report: int) -> None:
             leave_namespaces()
         die_with(parent, signal.SIGTERM)
         if level != "namespaces":
-            folder = Path(tempfile.mkdtemp(prefix="grading-"))
+            folder = Path(tempfile.mkdtemp(prefix=f"grading-{os.getpid()}-"))
         guard = os.pidfd_open(os.getpid())
         uid = jail_uid(os.getpid())
         if folder is not None:

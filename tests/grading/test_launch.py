@@ -125,19 +125,23 @@ def test_threads_may_start_pairs_at_once(launcher):
 
 @linux
 def test_nothing_stays_behind(launcher):
+    guards: list[int] = []
+    temporary = Path(tempfile.gettempdir())
+
     def left() -> dict[str, object]:
         return {
             "files": len([*Path("/proc/self/fd").iterdir()]),
             "server's files": len([*Path(f"/proc/{launcher.pid}/fd").iterdir()]),
             "children": jails.children(launcher.pid),
             "mounts": Path("/proc/self/mountinfo").read_text(),
-            "folders": set(Path(tempfile.gettempdir()).glob("grading-*")),
+            "folders": [path for pid in guards for path in temporary.glob(f"grading-{pid}-*")],
         }
 
     once(launcher, "result = 1")
     before = left()
     for number in range(30):
         with launcher.start(Limits()) as pair:
+            guards.append(pair._guard)
             assert ask(pair, "open('file', 'w').write('x')\nresult = 1") == 1
             if number % 10 == 0:  # in the middle of something
                 tell(pair, "import os\nos.mkdir('d', 0)\nwhile True: os.fork()")
