@@ -138,6 +138,8 @@ def test_nothing_stays_behind(launcher):
         }
 
     once(launcher, "result = 1")
+    # Standard three, from and to the runner, and the selector; it closes a report's after sending.
+    wait_until(lambda: left()["server's files"] == 6)
     before = left()
     for number in range(30):
         with launcher.start(Limits()) as pair:
