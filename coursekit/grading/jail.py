@@ -20,6 +20,7 @@ import contextlib
 import ctypes
 import errno
 import json
+import math
 import os
 import platform
 import resource
@@ -30,12 +31,14 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from coursekit.grading import seccomp
 from coursekit.grading.limits import Limits
+from coursekit.kernels import messages
 from coursekit.kernels.forking import replace_environment
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -55,21 +58,25 @@ FIRST_UID, NOBODY = 1_000_000_000, 65534
 ENTRIES = 20_000  # files and folders in the working folder
 SHARED_MEMORY = 64 << 20  # bytes in /dev/shm
 OPEN_FILES = 1024
+GRACE_SECONDS = 0.2
 LOOK_SECONDS = 0.1  # between the guard's looks at a jail that the system does not limit
 MANY = 8  # so many times the limit of processes where the system counts other jails, too
 
-SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/ld.so.cache")
-SYSTEM += ("/etc/alternatives", "/etc/localtime", "/sys/devices/system/cpu")
+SYSTEM = (
+    *("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/ld.so.cache"),
+    *("/etc/alternatives", "/etc/localtime", "/sys/devices/system/cpu"),
+)
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 # Harmless parts of /proc, for jails that can't have their own.
 FACTS = ("/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/loadavg", "/proc/filesystems")
 PREFIX_PARTS = ("bin", "lib", "lib64", "libexec", "share", "pyvenv.cfg")
 
 # What the student's process finds in its environment: harmless parts of its server's, and this.
-INHERITED = ("LANG", "MPLBACKEND", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PYTHONHASHSEED")
-INHERITED += ("COURSEKIT_GRADING", "CUDA_VISIBLE_DEVICES", "KERAS_BACKEND", "TZ")
-INHERITED += ("TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS")
-INHERITED += ("TF_NUM_INTEROP_THREADS", "TF_NUM_INTRAOP_THREADS")
+INHERITED = (
+    *("LANG", "MPLBACKEND", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PYTHONHASHSEED", "TZ"),
+    *("CUDA_VISIBLE_DEVICES", "KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS"),
+    *("COURSEKIT_GRADING", "TF_NUM_INTEROP_THREADS", "TF_NUM_INTRAOP_THREADS"),
+)
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "USER": "student", "LOGNAME": "student"}
 
 
@@ -101,9 +108,10 @@ def enter(level: str, limits: Limits, parent: int, report: int) -> None:
     report : int
         Descriptor of a pipe. The guard writes one JSON object at the end: ``student`` (exit code or
         negative signal, None if unknown), ``cpu_seconds``, ``peak_memory`` (bytes, a lower bound),
-        ``exceeded`` ("disk", "processes" or ""), and ``problem`` if there was no jail.
+        ``exceeded`` ("disk", "processes" or ""), ``problem`` if there was no jail, and ``missing``
+        if it lacks something.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD, signal.SIGTERM])
+    signal.pthread_sigmask(signal.SIG_BLOCK, Guard.SIGNALS)
     checked(libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "adopt orphans")
     allow_looks(True)  # else /proc/self belongs to root
     folder = None
@@ -113,7 +121,7 @@ def enter(level: str, limits: Limits, parent: int, report: int) -> None:
             leave_namespaces()
         die_with(parent, signal.SIGTERM)
         if level != "namespaces":
-            folder = Path(tempfile.mkdtemp(prefix="grading-"))
+            folder = Path(tempfile.mkdtemp(prefix=f"grading-{os.getpid()}-"))
         guard = os.pidfd_open(os.getpid())
         uid = jail_uid(os.getpid())
         if folder is not None:
@@ -173,27 +181,34 @@ class Guard:
         The working folder, if it is on the machine's disk.
     """
 
+    # SIGTERM ends the jail at once; SIGHUP leaves it a moment to end by itself.
+    SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP)
+
     def __init__(self, child: int, limits: Limits, folder: Path | None) -> None:
         self.child = child
         self.limits = limits
         self.folder = folder
         self.code: int | None = None
         self.cpu_seconds = 0.0
+        self.peak_memory = 0
         self.exceeded = ""
-        self.start_memory = resident(os.getpid())
+        self.start_memory = amount(os.getpid(), "status", ("VmRSS:",))
 
     def watch(self) -> dict[str, Any]:
-        """Wait until the student's process ends or SIGTERM comes; leave nothing behind."""
-        wanted = {signal.SIGCHLD, signal.SIGTERM}
-        while not self.exceeded:
-            if self.folder is None:
-                number = signal.sigwait(wanted)
-            else:
-                info = signal.sigtimedwait(wanted, LOOK_SECONDS)
-                number = signal.Signals(info.si_signo) if info else None
-                self.exceeded = self.looks()
+        """Wait until the student's process ends or has to; leave nothing behind."""
+        deadline = math.inf
+        next_look = math.inf if self.folder is None else 0.0
+        while not self.exceeded and (now := time.monotonic()) < deadline:
+            patience = min(deadline - now, max(0.0, next_look - now), 3600.0)
+            info = signal.sigtimedwait(self.SIGNALS, patience)
+            number = info.si_signo if info else 0
             if number == signal.SIGTERM or (number == signal.SIGCHLD and self.reap()):
                 break
+            if number == signal.SIGHUP:
+                deadline = now + GRACE_SECONDS
+            if now >= next_look:
+                self.exceeded = self.looks()
+                next_look = now + LOOK_SECONDS
         self.end_all()
         if self.folder is not None:
             remove_tree(self.folder)
@@ -201,7 +216,7 @@ class Guard:
         return {
             "student": self.code,
             "cpu_seconds": max(self.cpu_seconds, used.ru_utime + used.ru_stime),
-            "peak_memory": max(0, (used.ru_maxrss << 10) - self.start_memory),
+            "peak_memory": max(0, self.peak_memory, (used.ru_maxrss << 10) - self.start_memory),
             "exceeded": self.exceeded,
         }
 
@@ -228,6 +243,8 @@ class Guard:
         """Kill every process of the jail and wait until they are gone."""
         pids = list(descendants(os.getpid()))
         self.cpu_seconds = sum(map(cpu_seconds, pids))
+        most = max((amount(pid, "status", ("VmHWM:",)) for pid in pids), default=0)
+        self.peak_memory = most - self.start_memory
         while pids:
             # No new ones first: else a fork bomb might be faster.
             for pid in pids:
@@ -276,11 +293,11 @@ def descendants(pid: int) -> list[int]:
     while open_ends:
         parent = open_ends.pop()
         with contextlib.suppress(OSError):
-            for task in os.listdir(f"/proc/{parent}/task"):
+            for task in Path(f"/proc/{parent}/task").iterdir():
                 with contextlib.suppress(OSError):
-                    children = Path(f"/proc/{parent}/task/{task}/children").read_text("ascii")
-                    open_ends += map(int, children.split())
-                    found += map(int, children.split())
+                    children = [int(pid) for pid in (task / "children").read_text().split()]
+                    open_ends += children
+                    found += children
     return found
 
 
@@ -303,53 +320,50 @@ def count_threads(pid: int) -> int:
     return int(fields[17]) if fields and fields[0] != "Z" else 0
 
 
-def resident(pid: int) -> int:
-    """Give the bytes of a process that are in memory, shared ones included."""
-    with contextlib.suppress(OSError):
-        pages = Path(f"/proc/{pid}/statm").read_text("ascii").split()[1]
-        return int(pages) * resource.getpagesize()
-    return 0
+def memory(guard: int, enough: int) -> int:
+    """Give the memory that a guard's processes use, beyond what they share with their server.
 
-
-def memory(guard: int) -> int:
-    """Add up the memory of a guard's processes.
-
-    Pages that several processes share (with their server, too) count in parts. Files do not count.
+    Files do not count. Looking closely takes milliseconds, so that it is done only where it may
+    matter; else pages that the student's processes share among themselves count several times.
 
     Parameters
     ----------
     guard : int
         Process number.
+    enough : int
+        Bytes; a closer look is taken only above.
 
     Returns
     -------
     int
         Bytes.
     """
-    return sum(map(own_memory, descendants(guard)))
+    pids = descendants(guard)
+    used = [amount(pid, "status", ("RssAnon:", "RssShmem:")) for pid in pids]
+    if sum(used) <= enough:
+        shared = amount(guard, "status", ("RssAnon:",))
+        return sum(max(0, each - shared) for each in used)
+    # Shared pages count in parts, those of the server, too: so much as in its idle child.
+    parts = ("Pss_Anon:", "Pss_Shmem:")
+    close = [amount(pid, "smaps_rollup", parts) or one for pid, one in zip(pids, used, strict=True)]
+    return max(0, sum(close) - amount(guard, "smaps_rollup", parts))
 
 
-def own_memory(pid: int) -> int:
-    """Give the bytes that one process uses, without mapped files."""
-    for name, fields in (
-        ("smaps_rollup", ("Pss_Anon:", "Pss_Shmem:")),
-        ("status", ("RssAnon:", "RssShmem:")),  # for processes that hide the other one
-    ):
-        with contextlib.suppress(OSError):
-            lines = Path(f"/proc/{pid}/{name}").read_text("ascii", "replace").splitlines()
-            found = [line.split() for line in lines if line.startswith(fields)]
-            if found:
-                return sum(int(words[1]) for words in found) << 10
+def amount(pid: int, file: str, fields: tuple[str, ...]) -> int:
+    """Add up lines of a file about a process, in bytes; 0 if it may not be read."""
+    with contextlib.suppress(OSError):
+        lines = Path(f"/proc/{pid}/{file}").read_text("utf-8", "replace").splitlines()
+        return sum(int(line.split()[1]) for line in lines if line.startswith(fields)) << 10
     return 0
 
 
 def count_of_user(uid: int) -> int:
     """Count the threads of one user on the machine."""
     count = 0
-    for name in filter(str.isdecimal, os.listdir("/proc")):
+    for path in Path("/proc").iterdir():
         with contextlib.suppress(OSError):
-            if os.stat(f"/proc/{name}").st_uid == uid:
-                count += count_threads(int(name))
+            if path.name.isdecimal() and path.stat().st_uid == uid:
+                count += count_threads(int(path.name))
     return count
 
 
@@ -416,17 +430,18 @@ def become_init(limits: Limits, uid: int, guard: int, tell: int) -> None:
     name = b"grading"
     checked(libc.sethostname(name, len(name)), "set the host name")
     be_first_out_of_memory()
-    build_root(limits, uid)
+    limit_resources(limits, limits.processes)
+    if not build_root(limits):
+        say(tell, {"missing": "The student has no /proc."})
     drop_privileges(uid)
     die_with(guard)
     allow_looks(False)
-    limit_resources(limits, limits.processes)
-    restrict_files(["/"], ["/tmp", "/dev"])  # noqa: S108
+    restrict_files(["/"], ["/tmp", "/dev"])
     seccomp.install(seccomp.rules(own_processes=True, own_signals=True, pid=0))
     student = os.fork()
     if student == 0:
         allow_looks(True)
-        settle(Path("/tmp"))  # noqa: S108
+        settle(Path("/tmp"))
         return
     close_all_but(tell)
     while True:
@@ -440,10 +455,9 @@ def shut_in_folder(level: str, limits: Limits, uid: int, guard: int, folder: Pat
     """Shut this process in without namespaces."""
     be_first_out_of_memory()
     processes = limits.processes
-    if uid == os.getuid() or uid == NOBODY:
-        # The system counts all processes of the user. The guard counts this jail's.
+    own_user = uid not in (os.getuid(), NOBODY)
+    if not own_user:  # the system counts all processes of the user; the guard counts this jail's
         processes = MANY * processes + count_of_user(uid)
-    own_user = uid != os.getuid()
     drop_privileges(uid, keep_reading=level == "landlock")
     die_with(guard)
     allow_looks(True)
@@ -498,82 +512,91 @@ def visible() -> list[str]:
     """
     paths = [*SYSTEM]
     for prefix in (sys.prefix, sys.base_prefix, sys.exec_prefix):
-        for spelled in (prefix, os.path.realpath(prefix)):
-            paths += [os.path.join(spelled, part) for part in PREFIX_PARTS]
+        for spelled in (Path(prefix), Path(prefix).resolve()):
+            paths += [str(spelled / part) for part in PREFIX_PARTS]
     paths += [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
     paths.append(str(Path(__file__).resolve().parent.parent))
     found: list[str] = []
-    for path in paths:
-        if os.path.lexists(path) and not any(
-            path == one or path.startswith(one + "/") for one in found
-        ):
+    for path in filter(os.path.lexists, paths):
+        if not any(path == above or path.startswith(above + "/") for above in found):
             found.append(path)
     return found
 
 
-def mount(source: str, target: str, kind: str | None, flags: int, options: str = "") -> None:
+def mount(
+    source: str | Path, target: str | Path, kind: str | None, flags: int, options: str = ""
+) -> None:
     """Call mount(2)."""
-    names = [None if name is None else name.encode() for name in (source, target, kind)]
+    names = [None if name is None else str(name).encode() for name in (source, target, kind)]
     result = libc.mount(*names, ctypes.c_ulong(flags), options.encode())
     checked(result, f"mount {kind or source} on {target}")
 
 
-def set_mount(target: str, attributes: int, recursive: bool = True) -> None:
+def set_mount(target: Path, attributes: int, recursive: bool = True) -> None:
     """Add attributes to a mount, and to all below it."""
     about = struct.pack("4Q", attributes, 0, 0, 0)
     how = AT_RECURSIVE if recursive else 0
-    result = libc.syscall(MOUNT_SETATTR, AT_FDCWD, target.encode(), how, about, len(about))
+    size = ctypes.c_size_t(len(about))
+    result = libc.syscall(MOUNT_SETATTR, AT_FDCWD, str(target).encode(), how, about, size)
     checked(result, f"protect {target}")
 
 
-def build_root(limits: Limits, uid: int) -> None:
-    """Make a new file system of read-only views and of small ones in memory; move into it."""
+def build_root(limits: Limits) -> bool:
+    """Make a new file system of read-only views and of small ones in memory; move into it.
+
+    Returns
+    -------
+    bool
+        Whether it has a /proc.
+    """
     mount("none", "/", None, RECURSIVE | PRIVATE)
-    links = {path: os.readlink(path) for path in visible() if os.path.islink(path)}
+    links = {path: Path(path).readlink() for path in visible() if Path(path).is_symlink()}
     # Opened now: the new root hides what is below it.
-    views = {path: os.open(path, os.O_PATH) for path in [*visible(), *DEVICES] if path not in links}
-    facts = {path: os.open(path, os.O_PATH) for path in FACTS if os.path.exists(path)}
-    root = "/tmp"  # noqa: S108
+    views = [(path, os.open(path, os.O_PATH)) for path in visible() if path not in links]
+    devices = [(path, os.open(path, os.O_PATH)) for path in DEVICES]
+    facts = [(path, os.open(path, os.O_PATH)) for path in FACTS]
+    root = Path("/tmp")
     mount("tmpfs", root, "tmpfs", NO_SUID, "size=1m,mode=755")
     for path, target in links.items():
-        os.makedirs(os.path.dirname(root + path), exist_ok=True)
-        os.symlink(target, root + path)
-    for path, descriptor in views.items():
-        show(
-            descriptor, root + path, NO_SUID | NO_EXEC if path in DEVICES else NO_SUID | NO_DEVICES
-        )
-    for name in ("fd", "stdin", "stdout", "stderr"):
-        number = "" if name == "fd" else f"/{('stdin', 'stdout', 'stderr').index(name)}"
-        os.symlink(f"/proc/self/fd{number}", f"{root}/dev/{name}")
+        (root / path[1:]).parent.mkdir(parents=True, exist_ok=True)
+        (root / path[1:]).symlink_to(target)
+    show(views, root, NO_SUID | NO_DEVICES)
+    show(devices, root, NO_SUID | NO_EXEC)
+    for name, number in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
+        (root / "dev" / name).symlink_to(f"/proc/self/fd{number}")
     for name, size in (("tmp", limits.disk), ("dev/shm", SHARED_MEMORY)):
-        os.mkdir(f"{root}/{name}")
+        (root / name).mkdir()
         options = f"size={size},nr_inodes={ENTRIES},mode=1777"
-        mount("tmpfs", f"{root}/{name}", "tmpfs", NO_SUID | NO_DEVICES, options)
-    os.mkdir(f"{root}/proc")
+        mount("tmpfs", root / name, "tmpfs", NO_SUID | NO_DEVICES, options)
+    (root / "proc").mkdir()
     try:
-        mount("proc", f"{root}/proc", "proc", NO_SUID | NO_DEVICES | NO_EXEC)
+        mount("proc", root / "proc", "proc", NO_SUID | NO_DEVICES | NO_EXEC)
+        own_proc = True
     except OSError:  # as in containers that hide parts of theirs
-        for path, descriptor in facts.items():
-            show(descriptor, root + path, NO_SUID | NO_DEVICES | NO_EXEC)
-    for descriptor in (*views.values(), *facts.values()):
-        os.close(descriptor)
+        own_proc = False
+        show(facts, root, NO_SUID | NO_DEVICES | NO_EXEC)
+    messages.close_all([descriptor for _, descriptor in (*views, *devices, *facts)])
     set_mount(root, READ_ONLY, recursive=False)
     os.chdir(root)
     result = libc.syscall(PIVOT_ROOT[platform.machine()], b".", b".")
     checked(result, "change the root")
     checked(libc.umount2(b".", DETACH), "leave the old root")
     os.chdir("/")
+    return own_proc
 
 
-def show(descriptor: int, target: str, attributes: int) -> None:
-    """Show an open file or folder at another place, read-only."""
-    if os.path.isdir(f"/proc/self/fd/{descriptor}"):
-        os.makedirs(target, exist_ok=True)
-    else:
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        Path(target).touch()
-    mount(f"/proc/self/fd/{descriptor}", target, None, BIND | RECURSIVE)
-    set_mount(target, READ_ONLY | attributes)
+def show(views: list[tuple[str, int]], root: Path, attributes: int) -> None:
+    """Show open files and folders of the host under a new root, read-only."""
+    for path, descriptor in views:
+        target = root / path[1:]
+        source = Path(f"/proc/self/fd/{descriptor}")
+        if source.is_dir():
+            target.mkdir(parents=True, exist_ok=True)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.touch()
+        mount(source, target, None, BIND | RECURSIVE)
+        set_mount(target, READ_ONLY | attributes)
 
 
 def drop_privileges(uid: int, keep_reading: bool = False) -> None:
@@ -589,9 +612,9 @@ def drop_privileges(uid: int, keep_reading: bool = False) -> None:
     """
     kept = 0
     if os.getuid() == 0:
-        held = capabilities()
-        wanted = [CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE] if keep_reading else []
-        kept = next((1 << cap for cap in wanted if held >> cap & 1), 0)
+        if keep_reading:
+            held = capabilities()
+            kept = held & 1 << CAP_DAC_READ_SEARCH or held & 1 << CAP_DAC_OVERRIDE
         drop_bounds(but=kept)
         checked(libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0), "keep a capability")
         os.setgroups([])
@@ -692,7 +715,7 @@ def restrict_files(read: Iterable[str], write: Iterable[str]) -> int:
     ]:
         with contextlib.suppress(FileNotFoundError):
             beneath = os.open(path, os.O_PATH)
-            if not os.path.isdir(path):
+            if not Path(path).is_dir():
                 allowed &= EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE
             rule = struct.pack("=Qi", allowed & rights, beneath)
             checked(libc.syscall(ADD_RULE, rules, PATH_BENEATH, rule, 0), f"show {path}")
@@ -706,8 +729,8 @@ def restrict_files(read: Iterable[str], write: Iterable[str]) -> int:
 # --- what works here ----------------------------------------------------------------------------
 
 
-def attempt(level: str) -> str:
-    """Build a jail and end it; give the reason if that fails.
+def attempt(level: str) -> dict[str, Any]:
+    """Build a jail and end it; give the guard's report, with `problem` if that failed.
 
     The calling process must have one thread.
     """
@@ -729,15 +752,15 @@ def attempt(level: str) -> str:
     os.close(told)
     os.waitpid(guard, 0)
     ending = json.loads(answer or "{}")
-    if ending.get("student") == 0:
-        return ""
-    return str(ending.get("problem") or f"the first process ended with {ending.get('student')}")
+    if ending.get("student") != 0:
+        ending.setdefault("problem", f"the first process ended with {ending.get('student')}")
+    return ending
 
 
 def container() -> str:
     """Say how one can see that this is a container; empty if it is none, as far as one can see."""
     for mark in ("/.dockerenv", "/run/.containerenv", "/run/systemd/container"):
-        if os.path.exists(mark):
+        if Path(mark).exists():
             return f"{mark} is there"
     if "KUBERNETES_SERVICE_HOST" in os.environ:
         return "KUBERNETES_SERVICE_HOST is set"
@@ -759,11 +782,12 @@ def probe() -> list[tuple[str, bool, str]]:
     """
     found = []
     for level, good in (
-        ("namespaces", "namespaces of its own, without network, with its own files"),
-        ("landlock", f"Landlock (version {landlock_version()}), seccomp and resource limits"),
+        ("namespaces", "processes, network and files of its own."),
+        ("landlock", f"Landlock (version {landlock_version()}), seccomp and resource limits."),
     ):
-        problem = attempt(level)
-        found.append((level, not problem, problem or good))
+        report = attempt(level)
+        why = f"{good} {report.get('missing', '')}".strip()
+        found.append((level, "problem" not in report, report.get("problem", why)))
     mark = container()
     found.append(("container", bool(mark), mark or "this does not look like a container"))
     found.append(("rlimits", True, "resource limits only: files and network are open"))

@@ -11,6 +11,7 @@ import json
 import os
 import select
 import signal
+import site
 import socket
 import subprocess
 import sys
@@ -18,7 +19,6 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO, Protocol
 
 from coursekit.grading.limits import DEFAULT_LEVEL, LEVELS, GradingError, Limits
@@ -48,6 +48,8 @@ class Ending:
         "disk" or "processes" if the guard ended the student for that, else "".
     problem : str
         Why there was no jail and so no student; normally "".
+    missing : str
+        What the jail lacks, as a sentence; normally "".
     """
 
     student: int | None = None
@@ -56,6 +58,7 @@ class Ending:
     peak_memory: int = 0
     exceeded: str = ""
     problem: str = ""
+    missing: str = ""
 
 
 class Pair(Protocol):
@@ -223,7 +226,7 @@ class ForkLauncher:
             job.close()
             connection.close()
             raise GradingError(f"no process for a submission could be started: {answer['error']}")
-        return ForkPair(job, connection, answer["student"], *pidfds)
+        return ForkPair(job, connection, answer["student"], pidfds[0], pidfds[1], limits)
 
     def close(self) -> None:
         """End the server and all that still runs."""
@@ -243,6 +246,8 @@ class ForkPair:
         Process number of the student's guard.
     guard_pidfd, checker_pidfd : int
         Descriptors of the processes.
+    limits : Limits
+        What the student may use.
     """
 
     def __init__(
@@ -252,12 +257,14 @@ class ForkPair:
         guard: int,
         guard_pidfd: int,
         checker_pidfd: int,
+        limits: Limits,
     ) -> None:
         self.reader: BinaryIO = job.makefile("rb")
         self.writer: BinaryIO = job.makefile("wb")
         job.close()  # the files keep it
         self._connection = connection
         self._guard = guard
+        self._limits = limits
         self._pidfds = {"guard": guard_pidfd, "checker": checker_pidfd}
         self._peak = 0
         self._ending: Ending | None = None
@@ -289,7 +296,7 @@ class ForkPair:
 
         if self._ending is not None or has_ended(self._pidfds["guard"]):
             return 0
-        used = jail.memory(self._guard)
+        used = jail.memory(self._guard, self._limits.memory)
         self._peak = max(self._peak, used)
         return used
 
@@ -420,8 +427,7 @@ class SpawnPair:
 
     def kill(self) -> None:
         """End the checker, the student and what it started."""
-        students_first = self.kill_student
-        students_first()
+        self.kill_student()  # while they can be found
         self._process.kill()
 
     def memory(self) -> int:
@@ -468,8 +474,6 @@ def server_environment() -> dict[str, str]:
     kept = ("PATH", "PYTHONPATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "LD_LIBRARY_PATH")
     nowhere = os.path.join(os.devnull, "home")  # noqa: PTH118
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "matplotlib"
-    import site
-
     return {name: os.environ[name] for name in kept if name in os.environ} | {
         "COURSEKIT_GRADING": "1",  # so that coursekit.check() in a notebook does not start another
         "CUDA_VISIBLE_DEVICES": "-1",

@@ -26,8 +26,10 @@ from coursekit.kernels import forking, messages
 
 Become = Callable[[], None]  # what a forked child does instead of serving
 # Imported by a student's first figure or cell otherwise. Names may come and go with versions.
-LATE = ("IPython.core.pylabtools", "matplotlib.backends.backend_agg", "PIL.PngImagePlugin")
-LATE += ("IPython.core.interactiveshell", "matplotlib_inline.backend_inline", "tempfile")
+LATE = (
+    *("IPython.core.pylabtools", "matplotlib.backends.backend_agg", "PIL.PngImagePlugin"),
+    *("IPython.core.interactiveshell", "matplotlib_inline.backend_inline", "tempfile"),
+)
 
 
 @dataclass
@@ -129,7 +131,7 @@ class Server:
         except OSError:  # the runner has given up
             answer = {"error": "nobody wants it"}
         if "error" in answer:
-            end(submission)
+            end(submission, signal.SIGTERM)
             self.forget_if_over(submission)
         return None
 
@@ -148,7 +150,7 @@ class Server:
         code = forking.collect(pid, pidfd)
         if name == "checker":
             submission.ending["checker"] = code
-            end(submission)
+            end(submission, signal.SIGHUP)
         else:
             with contextlib.suppress(ValueError):  # nothing, if the guard was killed
                 submission.ending |= json.loads(os.read(submission.told, 1 << 16))
@@ -177,11 +179,10 @@ class Server:
         self.checker(*both_ways(job), *both_ways(channel))
 
 
-def end(submission: Submission) -> None:
-    """End what runs of a submission. The student's guard ends the jail first."""
+def end(submission: Submission, number: int) -> None:
+    """End what runs of a submission; the student's guard gets a signal that it understands."""
     for name, pidfd in submission.pidfds.items():
-        number = signal.SIGTERM if name == "student" else signal.SIGKILL
-        signal.pidfd_send_signal(pidfd, number)
+        signal.pidfd_send_signal(pidfd, number if name == "student" else signal.SIGKILL)
 
 
 def both_ways(descriptor: int) -> tuple[BinaryIO, BinaryIO]:

@@ -31,3 +31,18 @@ def obey(reader: BinaryIO, writer: BinaryIO, limits: Limits) -> None:
             answer = f"{type(error).__name__}: {error}"
         writer.write(json.dumps(answer).encode() + b"\n")
         writer.flush()
+
+
+if __name__ == "__main__":  # the spawned checker, and the student that it starts
+    import subprocess
+    import sys
+
+    if sys.argv[1:] == ["student"]:
+        obey(sys.stdin.buffer, sys.stdout.buffer, Limits())
+    else:
+        command = [sys.executable, "-m", "tests.grading.probes", "student"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+            assert child.stdin is not None
+            assert child.stdout is not None
+            relay(sys.stdin.buffer, sys.stdout.buffer, child.stdout, child.stdin)  # type: ignore[arg-type]
+            child.kill()
