@@ -162,9 +162,7 @@ def _graded(
         with cluster.connected(dask, settings) as client:
             yield cluster.grade_all(client, work)
         return
-    grader = _start(settings)
-    with grader:
-        _say_isolation(grader.isolation, settings)
+    with _start(settings) as grader:
         grade = functools.partial(_unpacked, grader)
         yield runner.grade_all(grade, work, jobs or os.cpu_count() or 1)
 
@@ -175,18 +173,22 @@ def _unpacked(grader: Any, arguments: tuple[Any, ...]) -> Result:
 
 
 def _start(settings: Settings) -> Any:
+    """Start the fork server; say how well students are shut in, and why not better."""
     from rich.console import Console
 
-    from coursekit.grading import runner
+    from coursekit.grading import launch, runner
 
     with Console(stderr=True).status("Starting ...") as status:
-        return runner.Grader(settings, lambda name: status.update(f"Importing {name} ..."))
-
-
-def _say_isolation(level: str, settings: Settings) -> None:
-    typer.echo(f"Isolation: {level} (of {', '.join(LEVELS)}).", err=True)
+        levels = launch.probe()
+        grader = runner.Grader(
+            settings, lambda name: status.update(f"Importing {name} ..."), levels
+        )
+    for level, _, why in levels[: LEVELS.index(grader.isolation)]:
+        typer.echo(f"Isolation {level} can't be had: {why}.", err=True)
+    typer.echo(f"Isolation: {grader.isolation}.", err=True)
     if settings.in_process:
         typer.echo("Tests run inside the students' processes: marks can be forged.", err=True)
+    return grader
 
 
 def _with_progress(graded: Iterable[Result], total: int) -> Iterator[Result]:
@@ -282,13 +284,16 @@ def report(folder: Folder) -> None:
 def export(
     folder: Folder,
     format: Annotated[str, typer.Option(help="csv, canvas or moodle.")] = "csv",
+    column: Annotated[
+        str, typer.Option(help="Title of the marks, for example Canvas's 'Sheet 1 (4711)'.")
+    ] = "",
     to: Annotated[Path | None, typer.Option(help="File to write. Default: the terminal.")] = None,
 ) -> None:
     """Give the marks in the form that a learning platform imports."""
     from coursekit.grading import export, results
 
     with plain_errors(GradingError):
-        text = export.export(results.read(folder), format)
+        text = export.export(results.read(folder), format, column)
         if to is None:
             sys.stdout.write(text)
             return

@@ -19,7 +19,7 @@ import platform
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -135,7 +135,9 @@ class Grader:
     settings : Settings
         What decides about the grades.
     progress : callable
-        Is told what happens during the start.
+        Is told what is imported during the start.
+    levels : list, optional
+        What `launch.probe` gave, if it was called before.
 
     Raises
     ------
@@ -144,14 +146,17 @@ class Grader:
     """
 
     def __init__(
-        self, settings: Settings, progress: Callable[[str], None] = lambda text: None
+        self,
+        settings: Settings,
+        progress: Callable[[str], None] = lambda name: None,
+        levels: Sequence[tuple[str, bool, str]] | None = None,
     ) -> None:
         self.settings = settings
         self.assignment = settings.assignment
         self.limits = settings.limits
         self.files = _file_step(settings.files)
         self.launcher = launch.start(
-            modules_to_import(self.assignment), settings.least, progress=progress
+            modules_to_import(self.assignment), settings.least, progress=progress, levels=levels
         )
 
     def __enter__(self) -> Grader:
