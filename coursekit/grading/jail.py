@@ -459,6 +459,11 @@ def shut_in_folder(level: str, limits: Limits, uid: int, guard: int, folder: Pat
     if not own_user:  # the system counts all processes of the user; the guard counts this jail's
         processes = MANY * processes + count_of_user(uid)
     drop_privileges(uid, keep_reading=level == "landlock")
+    try:
+        os.close(os.open(os.__file__, os.O_RDONLY))
+    except PermissionError as error:  # late imports would fail, and honest work with them
+        error.strerror = "Python lies in a folder that is closed to ordinary users"
+        raise
     die_with(guard)
     allow_looks(True)
     limit_resources(limits, processes)
@@ -780,17 +785,20 @@ def probe() -> list[tuple[str, bool, str]]:
     list of (str, bool, str)
         Level, whether it can be had, and why or why not.
     """
+    mark = container()
     found = []
     for level, good in (
         ("namespaces", "processes, network and files of its own."),
         ("landlock", f"Landlock (version {landlock_version()}), seccomp and resource limits."),
+        ("container", f"{mark}."),
+        ("rlimits", "resource limits only: files and network are open."),
     ):
+        if level == "container" and not mark:
+            found.append((level, False, "this does not look like a container"))
+            continue
         report = attempt(level)
         why = f"{good} {report.get('missing', '')}".strip()
         found.append((level, "problem" not in report, report.get("problem", why)))
-    mark = container()
-    found.append(("container", bool(mark), mark or "this does not look like a container"))
-    found.append(("rlimits", True, "resource limits only: files and network are open"))
     found.append(("spawned", True, "a process of its own, nothing more"))
     return found
 

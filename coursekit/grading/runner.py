@@ -273,7 +273,8 @@ class Grader:
         except OSError:
             fate = "died"
         finally:
-            pair.kill()
+            if fate != "died":  # then it is about to end by itself, and to say how
+                pair.kill()
             ending = pair.wait()
             reader.join()
             for stream in (pair.reader, pair.writer):
