@@ -495,11 +495,12 @@ def test_all_of_this_as_an_ordinary_user(tmp_path):
     steps += ["shift 2", 'exec setpriv --reuid 65534 --regid 65534 --clear-groups "$@"']
     command = ["unshare", "--mount", "sh", "-c", "\n".join(steps), "sh", str(python), str(home)]
     command += [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider"]
+    files = [__file__, str(Path(__file__).with_name("test_runner.py"))]
     folder = tempfile.mkdtemp()
     Path(folder).chmod(0o777)
     try:
         done = subprocess.run(
-            [*command, f"--basetemp={folder}/pytest", "-k", "not tensorflow", __file__],
+            [*command, f"--basetemp={folder}/pytest", "-k", "not tensorflow", *files],
             cwd=ROOT,
             env={**os.environ, "HOME": folder, "PYTHONDONTWRITEBYTECODE": "1"},
             capture_output=True,
