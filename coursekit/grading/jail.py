@@ -562,6 +562,11 @@ def build_root(limits: Limits) -> bool:
     facts = [(path, os.open(path, os.O_PATH)) for path in FACTS]
     root = Path("/tmp")
     mount("tmpfs", root, "tmpfs", NO_SUID, "size=1m,mode=755")
+    # First: Python may lie below the host's /tmp.
+    for name, size in (("tmp", limits.disk), ("dev/shm", SHARED_MEMORY)):
+        (root / name).mkdir(parents=True)
+        options = f"size={size},nr_inodes={ENTRIES},mode=1777"
+        mount("tmpfs", root / name, "tmpfs", NO_SUID | NO_DEVICES, options)
     for path, target in links.items():
         (root / path[1:]).parent.mkdir(parents=True, exist_ok=True)
         (root / path[1:]).symlink_to(target)
@@ -569,10 +574,6 @@ def build_root(limits: Limits) -> bool:
     show(devices, root, NO_SUID | NO_EXEC)
     for name, number in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
         (root / "dev" / name).symlink_to(f"/proc/self/fd{number}")
-    for name, size in (("tmp", limits.disk), ("dev/shm", SHARED_MEMORY)):
-        (root / name).mkdir()
-        options = f"size={size},nr_inodes={ENTRIES},mode=1777"
-        mount("tmpfs", root / name, "tmpfs", NO_SUID | NO_DEVICES, options)
     (root / "proc").mkdir()
     try:
         mount("proc", root / "proc", "proc", NO_SUID | NO_DEVICES | NO_EXEC)

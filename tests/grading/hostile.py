@@ -137,7 +137,8 @@ class Case:
         The whole file, instead.
     marks : dict of str to float
         Points by grade_id.
-    status : str
+    status, weaker_status : str
+        The second one is for isolation below "namespaces", if that makes a difference.
     said : str
         Part of a note or of a message.
     """
@@ -149,6 +150,7 @@ class Case:
     raw: bytes | None = None
     marks: dict[str, float] = field(default_factory=lambda: NONE)
     status: str = "graded"
+    weaker_status: str = ""
     said: str = ""
 
 
@@ -631,6 +633,7 @@ CASES: dict[str, Case] = {
         "try:\n"
         "    for n in range(10**6): open(f'small{n}', 'w').write('x' * 10_000)\n"
         "except OSError: pass",
+        weaker_status="died",
     ),
     "floods_output": solved(
         first="line = 'x' * 10_000\nfor _ in range(10_000): print(line)", said="dropped"

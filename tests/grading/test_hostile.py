@@ -114,7 +114,8 @@ def test_marks_and_status(graded, student):
     result, case = graded[0][student], CASES[student]
     said = [*result["notes"], *result["tampering"], *(t["message"] for t in result["tasks"])]
     assert points(result) == case.marks, said
-    assert result["status"] == case.status
+    weaker = result["isolation"] != "namespaces" and case.weaker_status
+    assert result["status"] == (weaker or case.status)
     assert case.said in " ".join(said)
 
 

@@ -194,8 +194,9 @@ jails.tell(pair, {code!r})
 print(launcher.pid, flush=True)
 signal.pause()
 """
-    if not {name: works for name, works, _ in launch.probe()}[level]:
-        pytest.skip("not here")
+    works, why = {name: about for name, *about in launch.probe()}[level]
+    if not works:
+        pytest.skip(f"{level}: {why}")
     root = Path(__file__).parents[2]
     command = [sys.executable, "-c", script]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE) as runner:

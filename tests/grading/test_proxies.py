@@ -297,41 +297,45 @@ def answer(*a):
 """
 
 
+FOOLED_BY_A_YES = [
+    "assert answer(3) == 9",
+    "assert not answer(3) != 9",
+    "assert 9 == answer(3)",
+    "assert answer(3) in [9]",
+    "assert 9 in answer(3)",
+    "assert 8 < answer(3) < 10",
+    "assert abs(answer(3) - 9) < 1e-9",
+    "assert round(answer(3)) == 9",
+    "assert np.allclose(answer(3), 9)",
+    "assert np.isclose(answer(3), 9)",
+    "assert np.array_equal(answer(3), np.full(3, 9))",
+    "assert (np.full(3, 9) == answer(3)).all()",
+    "assert (answer(3) == np.full(3, 9)).all()",
+    "np.testing.assert_allclose(answer(3), 9)",
+    "np.testing.assert_equal(answer(3), 9)",
+    "assert np.mean(answer(3)) == 0 and np.std(answer(3)) == 0",
+    "assert np.shape(answer(3)) == (3,)",
+    "assert [answer(3)] == [9]",
+    "assert {'a': 9} == {'a': answer(3)}",
+    "assert {9} == {answer(3)}",
+    "assert isinstance(answer(3), int)",
+    "assert isinstance(answer(3), np.ndarray)",
+    "assert str(answer(3)) == '9'",
+    "assert float(answer(3)) == 9",
+]
+# What an object of a class that the exercise asks for may say; the test has a note then.
+ASKED_OF_OWN = [
+    "assert answer(3).mean() == 0",
+    "assert len(answer(3)) == 3",
+]
+
+
 @pytest.mark.parametrize(
-    "test",
-    [
-        "assert answer(3) == 9",
-        "assert not answer(3) != 9",
-        "assert 9 == answer(3)",
-        "assert answer(3) in [9]",
-        "assert 9 in answer(3)",
-        "assert 8 < answer(3) < 10",
-        "assert abs(answer(3) - 9) < 1e-9",
-        "assert round(answer(3)) == 9",
-        "assert np.allclose(answer(3), 9)",
-        "assert np.isclose(answer(3), 9)",
-        "assert np.array_equal(answer(3), np.full(3, 9))",
-        "assert (np.full(3, 9) == answer(3)).all()",
-        "assert (answer(3) == np.full(3, 9)).all()",
-        "np.testing.assert_allclose(answer(3), 9)",
-        "np.testing.assert_equal(answer(3), 9)",
-        "assert np.mean(answer(3)) == 0 and np.std(answer(3)) == 0",
-        "assert answer(3).mean() == 0",
-        "assert np.shape(answer(3)) == (3,)",
-        "assert [answer(3)] == [9]",
-        "assert {'a': 9} == {'a': answer(3)}",
-        "assert {9} == {answer(3)}",
-        "assert isinstance(answer(3), int)",
-        "assert isinstance(answer(3), np.ndarray)",
-        "assert str(answer(3)) == '9'",
-        "assert float(answer(3)) == 9",
-        "assert len(answer(3)) == 3",
-    ],
+    ("test", "own"),
+    [(test, []) for test in FOOLED_BY_A_YES + ASKED_OF_OWN]
+    + [(test, ["Yes"]) for test in FOOLED_BY_A_YES],  # the own class of another task
 )
-@pytest.mark.parametrize("own", [[], ["Yes"]], ids=["unknown", "own class of another task"])
 def test_an_object_that_always_says_yes_earns_nothing(test, own):
-    if own and ("len" in test or "mean()" in test):
-        pytest.skip("an own class may have a length and attributes; there is a note")
     result = one(cell(LIAR, "answer"), check(test), own_classes=own)
     assert result["verdict"] != "passed"
 
