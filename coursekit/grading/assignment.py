@@ -160,7 +160,7 @@ def read_assignment(path: Path) -> Assignment:
     _check_language(notebook, path)
     cells, title = [], ""
     for cell, handed_out in zip(notebook.cells, released.cells, strict=True):
-        if cell.cell_type == "markdown":
+        if cell.cell_type == "markdown" and not cell.metadata.get("nbgrader", {}).get("solution"):
             title = next(iter(HEADING.findall(cell.source)), title)
         cells.append(_read_cell(cell, handed_out, title))
     names = [cell.grade_id for cell in cells if cell.grade_id]

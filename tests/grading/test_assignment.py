@@ -27,7 +27,7 @@ def source():
         code(DOUBLE, "answer", "double"),
         code(HIDDEN, "tests", "test_double", 2, coursekit={"hint": "add it to itself"}),
         text("## Task 2: why"),
-        text("Because.", "manual", "why", 3),
+        text("### BEGIN SOLUTION\nBecause.\n### END SOLUTION", "manual", "why", 3),
     )
 
 
