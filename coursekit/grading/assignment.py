@@ -70,6 +70,16 @@ class Cell:
         """Whether it is worth points."""
         return self.kind in ("tests", "manual", "task")
 
+    @property
+    def statements(self) -> list[ast.stmt]:
+        """What Python runs; nothing if it is no code, or no Python."""
+        if self.cell_type != "code":
+            return []
+        try:
+            return ast.parse(as_python(self.source)).body
+        except (SyntaxError, ValueError):
+            return []
+
 
 @dataclass(frozen=True)
 class Assignment:
@@ -106,7 +116,7 @@ class Assignment:
         found = {
             ast.unparse(node): None
             for cell in self.cells
-            for node in _body(cell)
+            for node in cell.statements
             if isinstance(node, ast.Import | ast.ImportFrom)
         }
         return list(found)
@@ -115,7 +125,12 @@ class Assignment:
     def modules(self) -> list[str]:
         """The modules that the source imports, for importing them once, in advance."""
         found: dict[str, None] = {}
-        for node in (node for cell in self.cells for node in ast.walk(_tree(cell))):
+        for node in (
+            node
+            for cell in self.cells
+            for statement in cell.statements
+            for node in ast.walk(statement)
+        ):
             if isinstance(node, ast.Import):
                 found |= dict.fromkeys(name.name for name in node.names)
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -131,7 +146,7 @@ class Assignment:
             node.name
             for cell in self.cells
             if cell.kind in ("answer", "manual", "plain")
-            for node in _body(cell)
+            for node in cell.statements
             if isinstance(node, ast.ClassDef)
         )
 
@@ -231,19 +246,6 @@ def _digest(cells: Iterable[Cell]) -> str:
 
 
 # ---- What Python says of a cell
-
-
-def _tree(cell: Cell) -> ast.Module:
-    if cell.cell_type != "code":
-        return ast.Module([], [])
-    try:
-        return ast.parse(as_python(cell.source))
-    except (SyntaxError, ValueError):
-        return ast.Module([], [])
-
-
-def _body(cell: Cell) -> list[ast.stmt]:
-    return _tree(cell).body
 
 
 def as_python(source: str) -> str:

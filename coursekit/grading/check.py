@@ -52,11 +52,14 @@ class Checked:
         What the tests said.
     damage : list of str
         How the notebook differs from the exercise where it must not, in sentences.
+    unseen : float
+        Points of the tests that are hidden altogether; they are not among the result's tasks.
     """
 
     notebook: Path
     result: Result
     damage: list[str]
+    unseen: float = 0.0
 
     @property
     def code(self) -> int:
@@ -111,7 +114,11 @@ def check(
         raise GradingError(f"{notebook}: {error} If you can't mend it, {FRESH_COPY}") from None
     work = Submission("you", notebook.name, content=lambda: content)
     result = _grade(exercise, work, limits or Limits(), progress)
-    return Checked(notebook, result, [*planned.tampering, *planned.notes])
+    hidden = [cell for cell in exercise.graded if cell.kind == "tests" and not cell.statements]
+    names = {cell.grade_id for cell in hidden}
+    result.tasks = [task for task in result.tasks if task.grade_id not in names]
+    unseen = sum(cell.points for cell in hidden)
+    return Checked(notebook, result, [*planned.tampering, *planned.notes], unseen)
 
 
 def _read(notebook: Path) -> bytes:
@@ -312,7 +319,9 @@ def _summary(checked: Checked) -> str:
     )
     if waiting:
         text += f" A person gives up to {words.number(waiting)} more."
-    if passed == len(tests):
+    if checked.unseen:
+        text += f" Tests that you can't see give {words.number(checked.unseen)} more."
+    elif passed == len(tests):
         text += " Your instructor may have more tests."
     return text
 

@@ -413,3 +413,16 @@ def test_the_real_runner(real):
     assert "got: 3" in said
     assert "Hint: Draw it." in said
     assert "! A cell of your own: this is not valid Python" in said
+
+
+def test_tests_without_a_visible_line_are_not_said_to_pass(tmp_path):
+    hidden = code("# Hidden: other numbers", "tests", "test_others", 4)
+    path = tmp_path / "course" / "exercises" / "01_descent" / "descent.ipynb"
+    write(notebook(*EXERCISE.cells, hidden), path)
+    Grader.result = passing()
+    Grader.result.tasks.append(Task("test_others", "Task 2: Explain", "tests", "passed", 4, 4))
+    exit_code, said = run(notebook(*DONE.cells, hidden))
+    assert exit_code == 0
+    assert "test_others" not in said
+    assert "1 of 1 tests pass: 2 of 2 points." in said
+    assert "Tests that you can't see give 4 more." in said
