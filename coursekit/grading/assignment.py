@@ -13,7 +13,6 @@ import functools
 import hashlib
 import json
 import re
-import symtable
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -261,14 +260,35 @@ def bound_names(source: str) -> list[str]:
     A cell that is no Python binds nothing.
     """
     try:
-        table = symtable.symtable(as_python(source), "cell", "exec")
+        tree = ast.parse(as_python(source))
     except (SyntaxError, ValueError):
         return []
-    return sorted(
-        symbol.get_name()
-        for symbol in table.get_symbols()
-        if symbol.is_assigned() and not symbol.is_imported()
-    )
+    return sorted(set(_bound(tree)))
+
+
+def _bound(node: ast.AST) -> Iterator[str]:
+    """List the names that a node binds in the scope that it stands in, imports apart.
+
+    `symtable` would do, but since Python 3.12 it counts the variables of comprehensions.
+    """
+    match node:
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+            yield node.name
+            return
+        case ast.Lambda() | ast.Import() | ast.ImportFrom():
+            return
+        case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
+            inner = (below for below in ast.walk(node) if isinstance(below, ast.NamedExpr))
+            yield from (below.target.id for below in inner)  # := binds outside
+            return
+        case ast.Name(id=name, ctx=ast.Store()):
+            yield name
+        case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)):
+            yield name
+        case ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
+            yield name
+    for child in ast.iter_child_nodes(node):
+        yield from _bound(child)
 
 
 # ---- A submission

@@ -472,7 +472,9 @@ class Process:
     def _error_text(self, error: BaseException) -> tuple[str, str]:
         if isinstance(error, TimeUpError):
             return "TimeLimit", f"it ran longer than {self.limits.cell_seconds:g} seconds"
-        name = "".join(c for c in type(error).__name__ if c.isidentifier() or c.isdigit())
+        # Python 3.13 raises a private _IncompleteInputError
+        known = next(k.__name__ for k in type(error).__mro__ if not k.__name__.startswith("_"))
+        name = "".join(c for c in known if c.isidentifier() or c.isdigit())
         return short(name, 100), short(safe_text(error), MAX_ERROR)
 
     def _error(self, error: BaseException, encoder: wire.Encoder) -> dict[str, Any]:

@@ -106,12 +106,19 @@ def f(inner): local = 1
 class K: member = 2
 try: pass
 except OSError as error: pass
-x[0] = {k for k in x}
+x[0] = {k for k in x if (seen := k)}
+match x:
+    case [head, *tail]: pass
+    case {"a": value, **others}: pass
+    case str() as whole: pass
+global_function = lambda inside: (hidden := inside)
+count += 1
 !ls
 %matplotlib inline
 print(only_read)
 """
-    names = ["K", "error", "f", "file", "found", "i", "late", "x", "y", "z"]
+    names = ["K", "count", "error", "f", "file", "found", "global_function", "head", "i", "late"]
+    names += ["others", "seen", "tail", "value", "whole", "x", "y", "z"]
     assert bound_names(cell) == names
     assert bound_names("def f(:") == []
 
