@@ -29,6 +29,10 @@ Become = Callable[[], None]  # what a forked child does instead of serving
 LATE = (
     *("IPython.core.pylabtools", "matplotlib.backends.backend_agg", "PIL.PngImagePlugin"),
     *("IPython.core.interactiveshell", "matplotlib_inline.backend_inline", "tempfile"),
+    *("IPython.core.application", "IPython.core.completer", "IPython.core.completerlib"),
+    *("IPython.core.crashhandler", "IPython.core.logger", "IPython.core.magics"),
+    *("IPython.core.oinspect", "IPython.utils.generics", "bdb", "encodings.utf_8_sig"),
+    *("numpy.random", "numpy.testing"),
 )
 
 
