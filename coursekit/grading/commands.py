@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from coursekit.grading.limits import DEFAULT_LEVEL, LEVELS, GradingError, Limits
-from coursekit.terminal import plain_errors
+from coursekit.terminal import plain_errors, stop
 
 if TYPE_CHECKING:
     from coursekit.grading.results import Result, Store
@@ -25,6 +25,7 @@ app = typer.Typer()
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `grade --out` made.")]
 FAILED = 1  # exit code when the run itself failed; a user's mistake gives 2
+INTERRUPTED = 130
 
 
 @app.command()
@@ -102,7 +103,7 @@ def grade(
         if gradebook:  # say what is wrong with it before hours of grading
             Book(gradebook, settings.assignment).close()
         store = results.Store(out, resume=resume or bool(task))
-    with plain_errors(GradingError, code=FAILED), store:
+    with _plain_interrupt(), plain_errors(GradingError, code=FAILED), store:
         work = _work(settings, store, chosen, task)
         if work:
             with _graded(settings, work, jobs, dask) as graded:
@@ -115,6 +116,15 @@ def grade(
             for note in write(store, chosen, gradebook, settings.assignment, marks):
                 typer.echo(note)
         _summarise(store, out, len(work))
+
+
+@contextlib.contextmanager
+def _plain_interrupt() -> Iterator[None]:
+    """Say in one line what Ctrl-C leaves."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        stop("Stopped. Results so far are safe: go on with --resume.", code=INTERRUPTED)
 
 
 def _check_level(level: str) -> None:
@@ -203,7 +213,8 @@ def _with_progress(graded: Iterable[Result], total: int) -> Iterator[Result]:
     )
     counts: Counter[str] = Counter()
     console = Console(stderr=True)
-    with progress.Progress(*columns, console=console, transient=True) as bar:
+    hidden = not console.is_terminal
+    with progress.Progress(*columns, console=console, transient=True, disable=hidden) as bar:
         shown = bar.add_task("", total=total, counts="", rate="")
         for result in graded:
             yield result

@@ -256,6 +256,8 @@ class Grader:
             if run.done or time.monotonic() >= end:
                 break
             run.job["decided"] = [*decided, *run.tests]
+        if not run.done and not run.fates:
+            run.fates.append("died")
         return run
 
     def _attempt(self, run: Run, end: float) -> None:
@@ -284,7 +286,8 @@ class Grader:
             raise GradingError(f"A student's process could not be shut in: {ending.problem}.")
         run.cpu_seconds += ending.cpu_seconds
         run.memory = max(run.memory, ending.peak_memory)
-        if not run.done:
+        server_ended = fate == "died" and ending.checker is None
+        if not run.done and not server_ended:  # else it was not the student's fault
             if fate == "died" and run.memory > 0.9 * self.limits.memory:
                 fate = "out_of_memory"
             self._blame(run, fate, _how(ending))

@@ -23,9 +23,8 @@ def start(arguments, stderr, environment):
 def run(arguments, stderr, environment):
     """Be the command."""
     os.setsid()
-    descriptor = os.open(stderr, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    for number in (1, 2):
-        os.dup2(descriptor, number)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(os.open(stderr, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
     os.environ.update(environment)
     sys.argv = ["coursekit", *arguments]
     from coursekit.cli import app

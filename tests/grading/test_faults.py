@@ -8,6 +8,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -17,7 +18,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from typer.testing import CliRunner
 
+from coursekit.cli import app
 from coursekit.grading.launch import probe
 from tests.grading import commandline
 from tests.grading.notebook import answered, code, notebook, text, write
@@ -31,10 +34,6 @@ pytestmark = pytest.mark.skipif(
 KILLS = 20
 STUDENTS = 24
 ANSWERS = ("return x + x", "return x * x", "import os; os._exit(3)")  # the last one dies
-SCORES = (
-    "SELECT student.id, grade_cell.id, grade.auto_score, grade.manual_score, grade.needs_manual"
-    " FROM grade_cell, student"
-)
 
 
 def source():
@@ -68,7 +67,9 @@ def course(tmp_path_factory):
 def quiet(course, tmp_path_factory):
     """Folder with the results of an undisturbed run."""
     out = tmp_path_factory.mktemp("quiet")
-    assert finish(course, out) == (0, "")
+    command = [sys.executable, "-m", "coursekit.cli", *arguments(course, out)]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert (run.returncode, said(run.stderr)) == (0, "")
     return out
 
 
@@ -79,9 +80,10 @@ def start(course, tmp_path):
     temporary.mkdir()
     started = []
 
-    def start(out, *options):
-        stderr, mark = tmp_path / "stderr.txt", {"TMPDIR": str(temporary)}
-        process = commandline.start(arguments(course, out, *options), stderr, mark)
+    def start(out, *options, source=None):
+        stderr, mark = tmp_path / f"stderr{len(started)}.txt", {"TMPDIR": str(temporary)}
+        process = commandline.start(arguments(course, out, *options, source=source), stderr, mark)
+        process.stderr = stderr
         started.append(process)
         return process
 
@@ -94,16 +96,16 @@ def start(course, tmp_path):
     assert str(temporary) not in Path("/proc/mounts").read_text()
 
 
-def arguments(course, out, *options):
-    paths = [course / "source" / "ps1" / "one.ipynb", course / "submitted"]
+def arguments(course, out, *options, source=None):
+    paths = [source or course / "source" / "ps1" / "one.ipynb", course / "submitted"]
     return ["grade", *map(str, [*paths, "--out", out, "--jobs", 2, *options])]
 
 
-def finish(course, out, *options):
-    """Run the command to its end; give its exit code and what it says on stderr."""
-    command = [sys.executable, "-m", "coursekit.cli", *arguments(course, out, *options)]
-    run = subprocess.run(command, capture_output=True, text=True)
-    return run.returncode, said(run.stderr)
+def finish(process, seconds=60):
+    """Wait for the end of a command; give its exit code and what it says on stderr."""
+    process.join(seconds)
+    assert not process.is_alive()
+    return process.exitcode, said(process.stderr.read_text())
 
 
 def said(text):
@@ -116,9 +118,8 @@ def marked(mark):
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(OSError):
-            with open(f"/proc/{process.pid}/environ", "rb") as file:
-                if mark.encode() in file.read().split(b"\0"):
-                    found.append(process)
+            if mark.encode() in Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0"):
+                found.append(process)
     return found
 
 
@@ -159,12 +160,16 @@ def same(out, other):
 
 
 def scores(file):
+    """Read the marks in a gradebook; none if there is no table yet."""
     with contextlib.closing(sqlite3.connect(file)) as book:
+        if not book.execute("SELECT 1 FROM sqlite_master WHERE name = 'grade'").fetchall():
+            return []
         rows = book.execute(
-            "SELECT s.student_id, c.name, g.auto_score, g.manual_score, g.needs_manual_grade "
-            "FROM grade g JOIN base_cell c ON g.cell_id = c.id "
-            "JOIN submitted_notebook n ON g.notebook_id = n.id "
-            "JOIN submitted_assignment s ON n.assignment_id = s.id"
+            "SELECT submitted_assignment.student_id, base_cell.name, auto_score, manual_score "
+            "FROM grade JOIN base_cell ON cell_id = base_cell.id "
+            "JOIN submitted_notebook ON grade.notebook_id = submitted_notebook.id "
+            "JOIN submitted_assignment "
+            "ON submitted_notebook.assignment_id = submitted_assignment.id"
         )
         return sorted(rows.fetchall())
 
@@ -187,5 +192,101 @@ def test_killed_at_any_moment(course, quiet, start, tmp_path):
         if (out / "grades.csv").exists():
             assert (out / "grades.csv").read_bytes() == (quiet / "grades.csv").read_bytes()
     assert len(in_between) > 8
-    assert finish(course, out, "--resume") == (0, "")
+    assert finish(start(out, "--resume")) == (0, "")
+    assert same(out, quiet)
+
+
+def test_killed_while_the_gradebook_is_written(course, start, tmp_path):
+    moments = random.Random(6)
+    books = [tmp_path / name / "gradebook.db" for name in ("quiet", "killed")]
+    for book in books:
+        book.parent.mkdir()
+    out = tmp_path / "out"
+    began = time.monotonic()
+    assert finish(start(out, "--gradebook", books[0])) == (0, "")
+    seconds = time.monotonic() - began
+    wanted = scores(books[0])
+    assert len(wanted) == 3 * STUDENTS
+    for _ in range(4):
+        run = start(out, "--resume", "--gradebook", books[1])
+        run.join(moments.uniform(0.2, seconds / 2))
+        run.kill()
+        run.join()
+        assert {*scores(books[1])} <= {*wanted}
+    assert finish(start(out, "--resume", "--gradebook", books[1])) == (0, "")
+    assert scores(books[1]) == wanted
+
+
+def test_two_runs_on_one_folder(quiet, start, tmp_path):
+    out = tmp_path / "out"
+    first = start(out)
+    wait_until(lambda: lines(out), "no result")
+    os.kill(first.pid, signal.SIGSTOP)
+    code, message = finish(start(out, "--resume"))
+    os.kill(first.pid, signal.SIGCONT)
+    assert (code, len(message.splitlines())) == (2, 1)
+    assert f"Another run writes to {out}" in message
+    assert finish(first) == (0, "")
+    assert same(out, quiet)
+
+
+def test_full_disk(quiet, start, tmp_path):
+    out = tmp_path / "out"
+    run = start(out)
+    wait_until(lambda: lines(out), "no result")
+    # As if the disk were full soon: no file of the command may grow beyond.
+    resource.prlimit(run.pid, resource.RLIMIT_FSIZE, (10_000, 10_000))
+    code, message = finish(run)
+    assert (code, len(message.splitlines())) == (1, 1)
+    assert "can't be written" in message
+    assert "--resume" in message
+    assert 1 <= lines(out) < STUDENTS
+    assert finish(start(out, "--resume")) == (0, "")
+    assert same(out, quiet)
+
+
+def test_killed_fork_server(quiet, start, tmp_path):
+    out = tmp_path / "out"
+    run = start(out)
+    for number in (2, 9):
+        wait_until(lambda: lines(out) >= number, "no results")  # noqa: B023
+        (server,) = psutil.Process(run.pid).children()
+        server.kill()
+    assert finish(run) == (0, "")
+    assert same(out, quiet)
+
+
+def test_interrupted(quiet, start, tmp_path):
+    out = tmp_path / "out"
+    run = start(out)
+    wait_until(lambda: lines(out) > 1, "no results")
+    os.kill(run.pid, signal.SIGINT)
+    code, message = finish(run, seconds=5)
+    assert code == 130
+    assert message == "coursekit: Stopped. Results so far are safe: go on with --resume."
+    assert 1 < lines(out) < STUDENTS
+    assert finish(start(out, "--resume")) == (0, "")
+    assert same(out, quiet)
+
+
+def test_one_task_alone_is_graded_again(course, quiet, start, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(quiet, out)
+    other = answered(source(), test_two="assert False", test_three="assert False, 'three'")
+    write(other, tmp_path / "ps1" / "one.ipynb")
+    path = tmp_path / "ps1" / "one.ipynb"
+    assert finish(start(out, "--task", "test_three", source=path)) == (0, "")
+    for before, after in zip(results(quiet), results(out), strict=True):
+        assert after["tasks"][0] == before["tasks"][0]
+        assert after["tasks"][1]["points"] == 0
+        assert after["tasks"][2] == before["tasks"][2]
+
+
+def test_shards(quiet, start, tmp_path):
+    parts = [tmp_path / str(number) for number in (1, 2, 3)]
+    for number, part in enumerate(parts, start=1):
+        assert finish(start(part, "--shard", f"{number}/3")) == (0, "")
+    assert sum(map(lines, parts)) == STUDENTS
+    out = tmp_path / "out"
+    assert CliRunner().invoke(app, ["merge", *map(str, parts), "--out", str(out)]).exit_code == 0
     assert same(out, quiet)
