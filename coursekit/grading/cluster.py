@@ -81,8 +81,12 @@ def connected(address: str, settings: Settings) -> Iterator[Any]:
     with client:
         if not threads(client):
             raise GradingError(f"The Dask cluster at {address} has no workers; start some.")
-        client.register_plugin(GraderPlugin(settings), name=PLUGIN)
         try:
+            try:
+                client.register_plugin(GraderPlugin(settings), name=PLUGIN)
+            except Exception as error:  # of the worker, whatever it is
+                reason = str(error).splitlines()[0]
+                raise GradingError(f"A worker of the Dask cluster can't grade: {reason}") from error
             yield client
         finally:
             client.unregister_worker_plugin(PLUGIN)
@@ -110,7 +114,7 @@ def grade_all(client: Any, work: Iterable[tuple[Any, ...]]) -> Iterator[Result]:
         If a submission can't be graded because its workers died.
     """
     waiting = iter(work)
-    running = distributed.as_completed()
+    running = distributed.as_completed(loop=client.loop)
     students: dict[str, str] = {}
 
     def send(count: int) -> None:
