@@ -204,6 +204,8 @@ class Store:
         with plain_disk_errors(out), contextlib.ExitStack() as stack:
             out.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locked(out))
+            for torn in (*out.glob(".*.tmp"), *(out / FEEDBACK).glob(".*.part")):
+                torn.unlink()  # what a killed run was writing
             # unbuffered: what could not be written must not be tried again later
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
             file = os.fdopen(os.open(out / RESULTS, flags, 0o666), "r+b", buffering=0)
