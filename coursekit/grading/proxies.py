@@ -704,6 +704,7 @@ class Names(dict[str, Any]):
       stay here: they may be the test's own results, which the student's code must not find.
     - What imports, trusted cells and tests bind is trusted, kept here, and never crosses.
     - Built-in names are the real ones, unless they are the student's by the first rule.
+    - A name that a test or a read-only cell should have bound, but has not, is nobody's.
     - Any other name is asked of the student.
 
     Parameters
@@ -717,6 +718,7 @@ class Names(dict[str, Any]):
         self.student = student
         self.theirs: set[str] = set()
         self.shared: set[str] = set()  # names that have been the student's at any time
+        self.kept: set[str] = set()  # that read-only cells and tests bind: else never the student's
 
     def give(self, names: Iterable[str]) -> None:
         """Make names the student's."""
@@ -728,12 +730,17 @@ class Names(dict[str, Any]):
         self.student.rebound()
 
     def __missing__(self, name: str) -> Any:
-        if name not in self.theirs and (hasattr(builtins, name) or name.startswith("__")):
+        if name not in self.theirs and (
+            hasattr(builtins, name)
+            or name.startswith("__")
+            or (name in self.kept and name not in self.shared)
+        ):
             raise KeyError(name)
         try:
             return self.student.once("get", name)
         except NameError as error:
-            if not self.student.lost:
+            # `sum`, if that is the task, is not Python's own
+            if not self.student.lost and not hasattr(builtins, name):
                 raise KeyError(name) from error
             raise
 

@@ -341,11 +341,11 @@ class Grader:
             return
         if step["kind"] == "tests":
             about = {"verdict": fate, "points": 0.0, "message": message}
-            run.tests[step["grade_id"]] = about
+            run.tests.setdefault(step["grade_id"], about)  # it may have run before
         else:
             about = {"grade_id": step["grade_id"], "error": message, "outputs": []}
             run.cells[step["index"]] = about
-            run.job["skip"].append(step["index"])
+        run.job["skip"].append(step["index"])
 
 
 def _how(ending: launch.Ending) -> str:
