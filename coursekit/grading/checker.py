@@ -28,6 +28,7 @@ from coursekit.grading.proxies import LostError, Names, Student
 from coursekit.grading.testcell import short
 
 MAX_ERROR = 2000  # characters
+SPARE = 12 * MAX_ERROR + 1000  # bytes of JSON for errors in one cell, beyond the limit of outputs
 RECURSION = 5000  # frames: enough for `wire.MAX_NESTED` calls to and fro
 VERDICTS = {"passed", "wrong", "error", "timeout", "out_of_memory"}
 
@@ -222,11 +223,15 @@ class Checker:
     def _outputs(self, outputs: Any) -> list[dict[str, Any]]:
         """Give the outputs that are what they should be, as far as there is room."""
         kept = []
+        spare = SPARE  # there is always room for an error
         for output in outputs if type(outputs) is list else ():
             clean = clean_output(output)
             size = len(json.dumps(clean))
-            if clean and size <= self.room + MAX_ERROR:
-                self.room = max(0, self.room - size)
+            if clean and size <= self.room:
+                self.room -= size
+                kept.append(clean)
+            elif clean.get("output_type") == "error" and size <= spare:
+                spare -= size
                 kept.append(clean)
         return kept
 

@@ -33,6 +33,7 @@ STARTS = 3  # of one submission, when steps kill it
 GRACE_SECONDS = 5.0  # beyond a cell's limit, for a process that does not react to an interrupt
 START_SECONDS = 60.0  # until the first step
 WATCH_SECONDS = 0.2  # between looks at the memory
+MOST = 10**15  # that is reported of a number that the student's process says
 MAX_FILES = 20 << 20  # bytes of data files in all
 # Which fate of a part becomes the status of the whole.
 FATES = ("died", "out_of_memory", "timeout")
@@ -78,6 +79,7 @@ class Run:
     tampering: list[str] = field(default_factory=list)
     step: dict[str, Any] | None = None  # the one that runs now
     done: bool = False
+    dropped: int = 0  # characters of output
     cpu_seconds: float = 0.0
     memory: int = 0
 
@@ -224,6 +226,8 @@ class Grader:
             kept.get(cell.grade_id) or _task(cell, run, planned) for cell in self.assignment.graded
         ]
         result.notes += planned.notes + _unique(run.notes)
+        if run.dropped:
+            result.notes.append(f"{min(run.dropped, MOST)} characters of output were dropped.")
         result.tampering = planned.tampering + _unique(run.tampering)
         shift = 1 if self.files else 0
         result.cells = [
@@ -298,14 +302,17 @@ class Grader:
     ) -> str:
         """Take events until the end; give how it ended if not well."""
         deadline = min(end, time.monotonic() + START_SECONDS)
+        next_look = time.monotonic() + WATCH_SECONDS
         while True:
-            try:
-                event = events.get(timeout=WATCH_SECONDS)
-            except queue.Empty:
+            if time.monotonic() >= next_look:  # also when there is an event all the time
                 if pair.memory() > self.limits.memory:
                     return "out_of_memory"
                 if time.monotonic() > deadline:
                     return "timeout"
+                next_look = time.monotonic() + WATCH_SECONDS
+            try:
+                event = events.get(timeout=max(0.0, next_look - time.monotonic()))
+            except queue.Empty:
                 continue
             if event is None:
                 return "died"
@@ -385,8 +392,7 @@ def _record(run: Run, event: dict[str, Any]) -> None:
         }
         if event.get("fate"):
             run.fates.append(event["fate"])
-        if event.get("dropped"):
-            run.notes.append(f"{event['dropped']} characters of output were dropped.")
+        run.dropped += max(0, event.get("dropped", 0))
 
 
 def _read_events(reader: Any, events: queue.SimpleQueue[dict[str, Any] | None]) -> None:
