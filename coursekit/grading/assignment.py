@@ -26,6 +26,7 @@ MAX_SOURCE = 10 << 20  # characters in all cells of a submission
 CELL_TYPES = ("code", "markdown", "raw")
 REGION = re.compile(r"###\s*(BEGIN|END) (SOLUTION|HIDDEN TESTS|MARK SCHEME)")
 AUTOTEST = re.compile(r"^\s*###\s*(HASHED\s+)?AUTOTEST\b", re.MULTILINE)
+COMPLEX = re.compile(r"complex|\d[jJ]\b|\.imag\b|conj|fft|roots|eig|emath|np\.angle|STFT|stft")
 HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$", re.MULTILINE)
 
 
@@ -149,6 +150,11 @@ class Assignment:
             for node in cell.statements
             if isinstance(node, ast.ClassDef)
         )
+
+    @property
+    def uses_complex(self) -> bool:
+        """Whether its code speaks of complex numbers; else no answer is one."""
+        return any(COMPLEX.search(cell.source) for cell in self.cells if cell.cell_type == "code")
 
 
 def read_assignment(path: Path) -> Assignment:

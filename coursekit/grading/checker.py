@@ -23,12 +23,13 @@ from typing import Any, BinaryIO
 
 from coursekit.grading import testcell, wire
 from coursekit.grading.alarm import Alarm, TimeUpError
+from coursekit.grading.answers import strict_numpy
 from coursekit.grading.limits import Limits
 from coursekit.grading.proxies import LostError, Names, Student
 from coursekit.grading.testcell import short
 
 MAX_ERROR = 2000  # characters
-SPARE = 12 * MAX_ERROR + 1000  # bytes of JSON for errors in one cell, beyond the limit of outputs
+SPARE = 3 * MAX_ERROR  # characters of JSON for errors in one cell, beyond the limit of outputs
 RECURSION = 5000  # frames: enough for `wire.MAX_NESTED` calls to and fro
 VERDICTS = {"passed", "wrong", "error", "timeout", "out_of_memory"}
 
@@ -59,7 +60,8 @@ def run(
     sys.setrecursionlimit(max(sys.getrecursionlimit(), RECURSION))
     checker = Checker(json.loads(line), tell, channel_reader, channel_writer)
     try:
-        checker.run()
+        with strict_numpy():
+            checker.run()
     except LostError as lost:
         tell("lost", index=checker.index, why=lost.why)
     except (Exception, TimeUpError) as error:
@@ -87,7 +89,8 @@ class Checker:
         self.names = Names(self.student)
         self.own = frozenset(job.get("own_classes", ()))
         self.student.classes = self.own
-        self.room = self.limits.output
+        self.student.complex = job.get("complex", True)
+        self.room = 2 * self.limits.output + SPARE  # characters of JSON
         self.index = -1
         self.skip = frozenset(job.get("skip", ()))  # steps that have ended a student process
 
@@ -226,7 +229,7 @@ class Checker:
         spare = SPARE  # there is always room for an error
         for output in outputs if type(outputs) is list else ():
             clean = clean_output(output)
-            size = len(json.dumps(clean))
+            size = len(json.dumps(clean, ensure_ascii=False))
             if clean and size <= self.room:
                 self.room -= size
                 kept.append(clean)

@@ -36,6 +36,7 @@ import numpy as np
 
 from coursekit.grading import testcell, wire
 from coursekit.grading.alarm import Alarm, TimeUpError
+from coursekit.grading.answers import EmptyAnswer, TypeAnswer
 from coursekit.grading.testcell import FROM_STUDENT, safe_text, short
 
 MAX_HANDLES = 100_000  # that are alive at the same time
@@ -111,6 +112,7 @@ class Student:
         self.own: frozenset[str] = frozenset()  # those that the running test names
         self.handles: weakref.WeakValueDictionary[int, Handle] = weakref.WeakValueDictionary()
         self.errors: dict[int, type[BaseException]] = {}
+        self.complex = True  # whether answers may be complex numbers
         self.notes: list[str] = []
         self.begin_test(frozenset())
 
@@ -170,7 +172,8 @@ class Student:
             request["named"] = {name: encoder.encode(value) for name, value in named.items()}
         reply = self.request(request, encoder)
         try:
-            decoder = wire.Decoder(reply["blocks"], functools.partial(self._decode, arguments))
+            special = functools.partial(self._decode, arguments)
+            decoder = AnswerDecoder(reply["blocks"], special, self.complex)
             for key, tree in reply.get("changed", ()):
                 old = named[key] if type(key) is str else arguments[key]
                 replace(old, decoder.decode(tree))
@@ -178,11 +181,14 @@ class Student:
                 error = self._error(reply["error"], decoder)
             else:
                 return decoder.decode(reply["ok"])
-        except LostError:
+        except (LostError, wire.AnswerError):
             raise
         except Exception as broken:
             self.lost = LostError("protocol")
             raise self.lost from broken
+        if isinstance(error, StopIteration) and op != "next" and arguments[:1] != ("next",):
+            # It would end a loop of the test that calls the function, as if all were well.
+            raise RuntimeError("the student's code raised StopIteration") from error
         raise error
 
     def once(self, op: str, *arguments: Any) -> Any:
@@ -303,7 +309,7 @@ class Student:
         if "dtype" in about:
             if not wire.DTYPE.fullmatch(about["dtype"]):
                 raise wire.WireError("no plain type")
-            return np.dtype(about["dtype"])
+            return TypeAnswer(np.dtype(about["dtype"]))
         number, kind, title = about["handle"], about["kind"], about["title"]
         claims = about.get("claims", [])
         if type(number) is not int or type(title) is not str or type(claims) is not list:
@@ -480,6 +486,35 @@ def replace(old: Any, new: Any) -> None:
 
 def _mutable(value: Any) -> bool:
     return isinstance(value, list | tuple | dict | set | bytearray | np.ndarray)
+
+
+class AnswerDecoder(wire.Decoder):
+    """Makes values of a reply; see `answers`.
+
+    Parameters
+    ----------
+    blocks, special
+        As for `wire.Decoder`.
+    complex_numbers : bool
+        Whether answers may be complex.
+    """
+
+    def __init__(self, blocks: list[wire.Block], special: Any, complex_numbers: bool) -> None:
+        super().__init__(blocks, special)
+        self.complex_numbers = complex_numbers
+
+    def array(self, content: list[Any]) -> np.ndarray:
+        """Make an array."""
+        made = super().array(content)
+        if made.dtype.kind == "c" and not self.complex_numbers:
+            raise wire.AnswerError("the answer has complex numbers")
+        return made if made.size else made.view(EmptyAnswer)
+
+    def complex(self, content: list[Any]) -> complex:
+        """Make a complex number."""
+        if not self.complex_numbers:
+            raise wire.AnswerError("the answer is a complex number")
+        return super().complex(content)
 
 
 # ---- Handles

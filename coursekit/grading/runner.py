@@ -32,6 +32,7 @@ from coursekit.grading.results import Result, Task
 STARTS = 3  # of one submission, when steps kill it
 GRACE_SECONDS = 5.0  # beyond a cell's limit, for a process that does not react to an interrupt
 START_SECONDS = 60.0  # until the first step
+SHARE = 0.5  # of a processor; who got less may have been kept from it
 WATCH_SECONDS = 0.2  # between looks at the memory
 MOST = 10**15  # that is reported of a number that the student's process says
 MAX_FILES = 20 << 20  # bytes of data files in all
@@ -247,6 +248,7 @@ class Grader:
                 "seed": seed,
                 "imports": self.assignment.imports,
                 "own_classes": self.assignment.own_classes,
+                "complex": self.assignment.uses_complex,
                 "in_process": self.settings.in_process,
                 "limits": dataclasses.asdict(self.limits),
                 "decided": decided,
@@ -505,24 +507,38 @@ def grade_all(
 ) -> Iterator[Result]:
     """Grade submissions, `jobs` at a time, and give results as they come.
 
-    No submission is taken before a job is free for it, so that an interruption loses little.
+    No submission is taken before a job is free for it, so that an interruption loses little. Who
+    ran out of time and got little of the processors is graded again at the end, alone: another
+    submission may have taken them.
     """
+    starved = []
+    for submission, result in _grade_at_once(grade, submissions, jobs):
+        if jobs > 1 and result.status == "timeout" and result.cpu_seconds < SHARE * result.seconds:
+            starved.append(submission)
+        else:
+            yield result
+    yield from map(grade, starved)
+
+
+def _grade_at_once(
+    grade: Callable[[Any], Result], submissions: Iterable[Any], jobs: int
+) -> Iterator[tuple[Any, Result]]:
     waiting = iter(submissions)
-    running: set[concurrent.futures.Future[Result]] = set()
+    running: dict[concurrent.futures.Future[Result], Any] = {}
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         try:
             while True:
                 for submission in waiting:
-                    running.add(pool.submit(grade, submission))
+                    running[pool.submit(grade, submission)] = submission
                     if len(running) >= jobs:
                         break
                 if not running:
                     return
-                done, running = concurrent.futures.wait(
+                done, _ = concurrent.futures.wait(
                     running, return_when=concurrent.futures.FIRST_COMPLETED
                 )
                 for future in done:
-                    yield future.result()
+                    yield running.pop(future), future.result()
         finally:
             # Who is interrupted closes the grader next, and that ends what still runs.
             pool.shutdown(wait=False, cancel_futures=True)

@@ -573,3 +573,56 @@ def test_names_of_a_decided_test_are_there_for_later_tests():
 def test_pythons_own_function_is_no_answer(student, skip):
     (result,) = grade(student, check("assert sum([1, 1]) == 2"), skip=skip)
     assert result["verdict"] in ("error", "wrong")
+
+
+# ---- Answers that satisfy tests without being right
+
+RIGHT = "e = 2 * np.arange(3.0)\na = f()\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "test"),
+    [
+        ("np.zeros((0, 1))", RIGHT + "assert np.allclose(a, e)"),
+        ("np.zeros((0, 1))", RIGHT + "assert (a == e).all()"),
+        ("np.zeros((0, 1))", RIGHT + "assert np.linalg.norm(a - e) < 1"),
+        ("[]", "assert np.allclose(f(), 3.0)"),
+        ("[]", "np.testing.assert_allclose(f(), 3.0)"),
+        ("np.full(3, 1e9j)", RIGHT + "assert np.mean((a - e) ** 2) < 1e-9"),
+        ("complex(1.7e308, 1.7e308)", "assert np.allclose(3.0, f())"),
+        ("np.dtype(float)", "assert f() == np.float64(3.0)"),
+        ("next(iter([]))", "assert all(map(lambda x: f() == 2 * x, [1, 2]))"),
+    ],
+)
+@pytest.mark.parametrize("complex_numbers", [True, False])
+def test_an_answer_that_says_nothing_convinces_nobody(answer, test, complex_numbers):
+    if "j" in answer and complex_numbers:
+        pytest.skip("where complex numbers are the task, tests must look at them")
+    student = cell(f"import numpy as np\ndef f(): return {answer}", "f")
+    assert one(student, check(test), complex=complex_numbers)["points"] == 0
+
+
+def test_honest_empty_answers_and_types_pass():
+    student = cell(
+        "import numpy as np\ndef f(x): return x[x > 0]\nkind = np.zeros(2).dtype", "f", "kind"
+    )
+    test = "a = f(np.zeros(3))\nassert np.array_equal(a, []) and np.allclose(a, np.zeros(0))\n"
+    test += "assert isinstance(a, np.ndarray) and len(a) == 0 and a.sum() == 0 and a.shape == (0,)\n"
+    test += "assert kind == float and kind == np.float64 and 'float64' == kind\n"
+    test += "assert kind == np.dtype('f8') and np.zeros(2).dtype == kind and kind.itemsize == 8\n"
+    test += "assert isinstance(kind, np.dtype) and np.zeros(1, dtype=kind).dtype == float"
+    assert one(student, check(test))["verdict"] == "passed", one(student, check(test))
+
+
+def test_a_number_too_large_for_points_is_none():
+    student = cell("def f(): return 10**400", "f")
+    assert one(student, check("sum([f()])"))["points"] == 0
+
+
+def test_outputs_have_one_limit_whatever_the_student_says():
+    made = checker.Checker({"limits": {"output": 1000}}, None, io.BytesIO(), io.BytesIO())
+    small = {"output_type": "stream", "name": "stdout", "text": "x" * 900}
+    error = {"output_type": "error", "ename": "E", "evalue": "x" * 900, "traceback": []}
+    kept = made._outputs([small, error] * 1000)
+    assert len(json.dumps(kept)) < 20_000
+    assert made._outputs([error]) == [error]
