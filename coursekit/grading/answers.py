@@ -110,6 +110,4 @@ def _is_huge(value: Any) -> bool:
         array = np.asarray(value)
     except (TypeError, ValueError):
         return False
-    return array.dtype.kind == "c" and bool(
-        np.any(np.isfinite(array) & np.isinf(np.abs(array)))
-    )
+    return array.dtype.kind == "c" and bool(np.any(np.isfinite(array) & np.isinf(np.abs(array))))

@@ -182,7 +182,7 @@ class Checker:
 
     def _statement(self, statement: ast.stmt, step: dict[str, Any]) -> None:
         """Run a statement of a read-only cell here, unless it reads the student's names."""
-        reader = Reader(self.names)
+        reader = _Reader(self.names)
         reader.visit(statement)
         if reader.foreign:
             self.names.give(reader.bound)
@@ -330,7 +330,7 @@ def words(source: str) -> set[str]:
 
 def own_names(source: str, names: Names) -> set[str]:
     """List the names that a cell binds before it reads them."""
-    reader = Reader(names)
+    reader = _Reader(names)
     with contextlib.suppress(SyntaxError):
         reader.visit(testcell.parse(source))
     return reader.bound - reader.foreign
@@ -350,7 +350,7 @@ def read_names(source: str, names: Names) -> set[str]:
     return read - own_names(source, names)
 
 
-class Reader(ast.NodeVisitor):
+class _Reader(ast.NodeVisitor):
     """Collects the names that code binds, and those that it reads and that are not the checker's.
 
     What functions read when they are called later does not count: they find it then.

@@ -545,24 +545,6 @@ CASES: dict[str, Case] = {
         answers={"double": "oracle = lambda x: 0\nlimit = 1\ndef double(x):\n    return 0"},
         status="died",
     ),
-    "empty_arrays": Case(
-        answers=dict.fromkeys(
-            ("double", "mean"), "import numpy as np\ndouble = mean = lambda *a: np.zeros((0, 1))"
-        )
-    ),
-    "complex_numbers": Case(
-        answers=dict.fromkeys(
-            ("double", "mean"), "double = mean = lambda *a: complex(1.7e308, 1.7e308)"
-        )
-    ),
-    "types_as_numbers": Case(
-        answers=dict.fromkeys(
-            ("double", "mean"), "import numpy as np\ndouble = mean = lambda *a: np.dtype(float)"
-        )
-    ),
-    "ends_loops_of_tests": Case(
-        answers={"double": "def double(x):\n    raise StopIteration"},
-    ),
     # Spies.
     "reads_proc": Case(
         first=spy(

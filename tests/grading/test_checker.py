@@ -482,7 +482,7 @@ def test_tests_can_run_among_the_students_objects():
 def test_foreign_names(source, foreign):
     names = checker.Names(checker.Student(io.BytesIO(), io.BytesIO(), checker.Alarm()))
     names.give(["answer"])
-    reader = checker.Reader(names)
+    reader = checker._Reader(names)
     reader.visit(testcell.parse(source))
     assert reader.foreign == foreign
 
@@ -607,7 +607,7 @@ def test_honest_empty_answers_and_types_pass():
         "import numpy as np\ndef f(x): return x[x > 0]\nkind = np.zeros(2).dtype", "f", "kind"
     )
     test = "a = f(np.zeros(3))\nassert np.array_equal(a, []) and np.allclose(a, np.zeros(0))\n"
-    test += "assert isinstance(a, np.ndarray) and len(a) == 0 and a.sum() == 0 and a.shape == (0,)\n"
+    test += "assert isinstance(a, np.ndarray) and len(a) == 0 and a.shape == (0,)\n"
     test += "assert kind == float and kind == np.float64 and 'float64' == kind\n"
     test += "assert kind == np.dtype('f8') and np.zeros(2).dtype == kind and kind.itemsize == 8\n"
     test += "assert isinstance(kind, np.dtype) and np.zeros(1, dtype=kind).dtype == float"
