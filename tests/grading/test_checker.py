@@ -589,7 +589,7 @@ RIGHT = "e = 2 * np.arange(3.0)\na = f()\n"
         ("[]", "assert np.allclose(f(), 3.0)"),
         ("[]", "np.testing.assert_allclose(f(), 3.0)"),
         ("np.full(3, 1e9j)", RIGHT + "assert np.mean((a - e) ** 2) < 1e-9"),
-        ("complex(1.7e308, 1.7e308)", "assert np.allclose(3.0, f())"),
+        ("np.array(complex(1.7e308, 1.7e308))", "assert np.allclose(3.0, f())"),
         ("np.dtype(float)", "assert f() == np.float64(3.0)"),
         ("next(iter([]))", "assert all(map(lambda x: f() == 2 * x, [1, 2]))"),
     ],
