@@ -23,8 +23,10 @@ from coursekit.grading.limits import GradingError
 
 MAX_CELLS = 5_000
 MAX_SOURCE = 10 << 20  # characters in all cells of a submission
+CELL_TYPES = ("code", "markdown", "raw")
 REGION = re.compile(r"###\s*(BEGIN|END) (SOLUTION|HIDDEN TESTS|MARK SCHEME)")
 AUTOTEST = re.compile(r"^\s*###\s*(HASHED\s+)?AUTOTEST\b", re.MULTILINE)
+COMPLEX = re.compile(r"complex|\d[jJ]\b|\.imag\b|conj|fft|roots|eig|emath|np\.angle|STFT|stft")
 HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$", re.MULTILINE)
 
 
@@ -148,6 +150,11 @@ class Assignment:
             for node in cell.statements
             if isinstance(node, ast.ClassDef)
         )
+
+    @property
+    def uses_complex(self) -> bool:
+        """Whether its code speaks of complex numbers; else no answer is one."""
+        return any(COMPLEX.search(cell.source) for cell in self.cells if cell.cell_type == "code")
 
 
 def read_assignment(path: Path) -> Assignment:
@@ -412,7 +419,9 @@ def _read_handed(cell: Any) -> Handed | None:
     grade_id = about.get("grade_id") if isinstance(about, dict) else None
     # lone surrogates can't be written anywhere
     source = source.encode("utf-8", "replace").decode("utf-8")
-    return Handed(str(cell.get("cell_type")), grade_id if isinstance(grade_id, str) else "", source)
+    cell_type = cell.get("cell_type")
+    cell_type = cell_type if cell_type in CELL_TYPES else "no cell"
+    return Handed(cell_type, grade_id if isinstance(grade_id, str) else "", source)
 
 
 def _steps(
@@ -420,7 +429,8 @@ def _steps(
 ) -> Iterator[dict[str, Any]]:
     """Give the steps without their index."""
     yield from map(_student_step, _code(followers[""]))
-    plain_names: list[str] = []  # of the source's plain cells, which can't be found by name
+    # Of the source's plain cells, which can't be found by name, and of missing ones.
+    plain_names: list[str] = []
     for cell in assignment.cells:
         handed = first.get(cell.grade_id)
         if cell.kind == "plain":
@@ -432,7 +442,9 @@ def _steps(
                 "source": cell.source,
                 "released": cell.released,
                 "points": cell.points,
+                "binds": sorted(set(plain_names)),
             }
+            plain_names = []
         elif cell.kind == "locked" and cell.cell_type == "code":
             names = bound_names(cell.source)
             about = {"grade_id": cell.grade_id, "source": cell.source, "binds": names}
@@ -441,6 +453,8 @@ def _steps(
             names = bound_names(cell.source) if cell.cell_type == "code" else []
             yield _student_step(handed, [*plain_names, *names])
             plain_names = []
+        elif cell.cell_type == "code":  # it is missing: its names are the student's all the same
+            plain_names += bound_names(cell.source)
         if cell.kind != "plain":
             yield from map(_student_step, _code(followers.get(cell.grade_id, [])))
 

@@ -23,11 +23,13 @@ from typing import Any, BinaryIO
 
 from coursekit.grading import testcell, wire
 from coursekit.grading.alarm import Alarm, TimeUpError
+from coursekit.grading.answers import strict_numpy
 from coursekit.grading.limits import Limits
 from coursekit.grading.proxies import LostError, Names, Student
 from coursekit.grading.testcell import short
 
 MAX_ERROR = 2000  # characters
+SPARE = 3 * MAX_ERROR  # characters of JSON for errors in one cell, beyond the limit of outputs
 RECURSION = 5000  # frames: enough for `wire.MAX_NESTED` calls to and fro
 VERDICTS = {"passed", "wrong", "error", "timeout", "out_of_memory"}
 
@@ -58,7 +60,8 @@ def run(
     sys.setrecursionlimit(max(sys.getrecursionlimit(), RECURSION))
     checker = Checker(json.loads(line), tell, channel_reader, channel_writer)
     try:
-        checker.run()
+        with strict_numpy():
+            checker.run()
     except LostError as lost:
         tell("lost", index=checker.index, why=lost.why)
     except (Exception, TimeUpError) as error:
@@ -86,23 +89,51 @@ class Checker:
         self.names = Names(self.student)
         self.own = frozenset(job.get("own_classes", ()))
         self.student.classes = self.own
-        self.room = self.limits.output
+        self.student.complex = job.get("complex", True)
+        self.room = 2 * self.limits.output + SPARE  # characters of JSON
         self.index = -1
+        self.skip = frozenset(job.get("skip", ()))  # steps that have ended a student process
 
     def run(self) -> None:
         """Run all steps."""
         os.environ["COURSEKIT_SEED"] = str(self.job["seed"])
         self._import()
         self.student.request({"op": "begin", "own_classes": sorted(self.own)}, wire.Encoder())
-        skip, decided = set(self.job.get("skip", ())), set(self.job.get("decided", ()))
+        steps = self.job["steps"]
+        decided = set(self.job.get("decided", ()))
+        for step in steps:
+            if step["kind"] != "cell":
+                self.names.kept |= own_names(step["source"], self.names)
         run = {"cell": self._cell, "trusted": self._trusted, "tests": self._test}
-        for step in self.job["steps"]:
+        for place, step in enumerate(steps):
             self.index = step["index"]
-            if self.index in skip or (step["kind"] == "tests" and step["grade_id"] in decided):
+            if step["kind"] == "tests":
+                done = step["grade_id"] in decided
+                if self.index in self.skip or (
+                    done and not self._is_needed(step, steps[place + 1 :], decided)
+                ):
+                    continue
+                if done:  # its verdict stands, but later tests use its names
+                    self.tell("begin", index=self.index, kind="tests")
+                    self._test_here(step)
+                    continue
+            if step["kind"] == "cell" and self.index in self.skip:
+                self.names.give(step.get("binds", ()))  # the student's, even if it can't run
                 continue
             self.tell("begin", index=self.index, kind=step["kind"])
             run[step["kind"]](step)
         self.tell("end")
+
+    def _is_needed(self, step: Any, later: Any, decided: set[str]) -> bool:
+        """Tell whether a test that has not run yet reads names that this one binds."""
+        if self.job.get("in_process"):
+            return False
+        bound = own_names(step["source"], self.names)
+        return any(
+            bound & read_names(other["source"], self.names)
+            for other in later
+            if other["kind"] == "tests" and other["grade_id"] not in decided
+        )
 
     def _import(self) -> None:
         """Import what the source imports; a module that is not here may be the student's."""
@@ -127,29 +158,53 @@ class Checker:
         self.names.give(step.get("binds", ()))
 
     def _trusted(self, step: dict[str, Any]) -> None:
-        """Run a read-only cell in both processes."""
-        self._run_there(step)
-        binds = step.get("binds", ())
+        """Run a read-only cell in both processes.
+
+        Whatever the student's process does, its names must not become the student's: tests trust
+        them. Exceptions are names whose statement needs what the student has made.
+        """
+        if self.index not in self.skip:
+            self._run_there(step)
         try:
             tree = testcell.parse(step["source"])
         except SyntaxError:
-            return
-        if foreign_names(tree, self.names):
-            self.names.give(binds)
             return
         before = dict(self.names)
         try:
             drop_drawing(tree, self.names)
             with self.alarm.limit(self.limits.cell_seconds), _quiet():
-                exec(compile(tree, f"<{step['grade_id'] or 'read-only'}>", "exec"), self.names)
-        except (Exception, SystemExit, TimeUpError) as error:
-            self.names.give(binds)
-            text = f"The read-only cell {step['grade_id']} failed: {type(error).__name__}: {error}"
-            self.student.notes.append(short(text, MAX_ERROR))
-            return
+                for statement in tree.body:
+                    self._statement(statement, step)
+        except (SystemExit, MemoryError, TimeUpError) as error:
+            self._note_failure(step, error)
         for name, value in self.names.items():
             if name not in before or before[name] is not value:
                 self.student.trusted[name] = value
+
+    def _statement(self, statement: ast.stmt, step: dict[str, Any]) -> None:
+        """Run a statement of a read-only cell here, unless it reads the student's names."""
+        reader = _Reader(self.names)
+        reader.visit(statement)
+        if reader.foreign:
+            self.names.give(reader.bound)
+            return
+        code = compile(
+            ast.Module([statement], []),
+            f"<{step['grade_id'] or 'read-only'}>",
+            "exec",
+            dont_inherit=True,
+        )
+        try:
+            exec(code, self.names)
+        except MemoryError:
+            raise
+        except Exception as error:
+            self.names.give(reader.bound)
+            self._note_failure(step, error)
+
+    def _note_failure(self, step: dict[str, Any], error: BaseException) -> None:
+        text = f"The read-only cell {step['grade_id']} failed: {type(error).__name__}: {error}"
+        self.student.notes.append(short(text, MAX_ERROR))
 
     def _run_there(self, step: dict[str, Any]) -> None:
         self.student.begin_test(frozenset())
@@ -172,16 +227,21 @@ class Checker:
     def _outputs(self, outputs: Any) -> list[dict[str, Any]]:
         """Give the outputs that are what they should be, as far as there is room."""
         kept = []
+        spare = SPARE  # there is always room for an error
         for output in outputs if type(outputs) is list else ():
             clean = clean_output(output)
-            size = len(json.dumps(clean))
-            if clean and size <= self.room + MAX_ERROR:
-                self.room = max(0, self.room - size)
+            size = len(json.dumps(clean, ensure_ascii=False))
+            if clean and size <= self.room:
+                self.room -= size
+                kept.append(clean)
+            elif clean.get("output_type") == "error" and size <= spare:
+                spare -= size
                 kept.append(clean)
         return kept
 
     def _test(self, step: dict[str, Any]) -> None:
         """Run a test cell here."""
+        self.names.give(step.get("binds", ()))
         run = self._test_there if self.job.get("in_process") else self._test_here
         result = run(step)
         notes, self.student.notes = self.student.notes, []
@@ -269,14 +329,26 @@ def words(source: str) -> set[str]:
     return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
 
 
-def foreign_names(tree: ast.Module, names: Names) -> set[str]:
-    """List the names that a cell reads when it runs, and that are not the checker's own.
-
-    What functions read when they are called later does not count: they find it then.
-    """
+def own_names(source: str, names: Names) -> set[str]:
+    """List the names that a cell binds before it reads them."""
     reader = _Reader(names)
-    reader.visit(tree)
-    return reader.foreign
+    with contextlib.suppress(SyntaxError):
+        reader.visit(testcell.parse(source))
+    return reader.bound - reader.foreign
+
+
+def read_names(source: str, names: Names) -> set[str]:
+    """List the names that a cell reads, also in its functions, and does not bind itself."""
+    try:
+        tree = testcell.parse(source)
+    except SyntaxError:
+        return set()
+    read = {
+        node.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    }
+    return read - own_names(source, names)
 
 
 def drop_drawing(tree: ast.Module, names: Names) -> None:
@@ -297,6 +369,11 @@ def drop_drawing(tree: ast.Module, names: Names) -> None:
 
 
 class _Reader(ast.NodeVisitor):
+    """Collects the names that code binds, and those that it reads and that are not the checker's.
+
+    What functions read when they are called later does not count: they find it then.
+    """
+
     def __init__(self, names: Names) -> None:
         self.names = names
         self.bound: set[str] = set()

@@ -60,6 +60,7 @@ SHARED_MEMORY = 64 << 20  # bytes in /dev/shm
 OPEN_FILES = 1024
 GRACE_SECONDS = 0.2
 LOOK_SECONDS = 0.1  # between the guard's looks at a jail that the system does not limit
+BUFFERS = {"socket:": 256 << 10, "pipe:": 64 << 10}  # bytes of the system's memory in one
 MANY = 8  # so many times the limit of processes where the system counts other jails, too
 
 SYSTEM = (
@@ -340,13 +341,27 @@ def memory(guard: int, enough: int) -> int:
     """
     pids = descendants(guard)
     used = [amount(pid, "status", ("RssAnon:", "RssShmem:")) for pid in pids]
-    if sum(used) <= enough:
+    tables = [amount(pid, "status", ("VmPTE:",)) for pid in pids]  # of empty pages, too
+    server_tables = amount(guard, "status", ("VmPTE:",))
+    system = buffers(pids) + sum(max(0, each - server_tables) for each in tables)
+    if sum(used) + system <= enough:
         shared = amount(guard, "status", ("RssAnon:",))
-        return sum(max(0, each - shared) for each in used)
+        return system + sum(max(0, each - shared) for each in used)
     # Shared pages count in parts, those of the server, too: so much as in its idle child.
     parts = ("Pss_Anon:", "Pss_Shmem:")
     close = [amount(pid, "smaps_rollup", parts) or one for pid, one in zip(pids, used, strict=True)]
-    return max(0, sum(close) - amount(guard, "smaps_rollup", parts))
+    return system + max(0, sum(close) - amount(guard, "smaps_rollup", parts))
+
+
+def buffers(pids: Iterable[int]) -> int:
+    """Give the bytes that the sockets and pipes of processes may hold, at most."""
+    found: set[str] = set()
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            for file in Path(f"/proc/{pid}/fd").iterdir():
+                with contextlib.suppress(OSError):
+                    found.add(str(file.readlink()))
+    return sum(size for name in found for kind, size in BUFFERS.items() if name.startswith(kind))
 
 
 def amount(pid: int, file: str, fields: tuple[str, ...]) -> int:

@@ -15,6 +15,7 @@ import site
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -381,8 +382,11 @@ class SpawnPair:
     """
 
     def __init__(self, command: list[str]) -> None:
+        # A test or a data file may write; not where the command was given.
+        self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self._process = subprocess.Popen(
             command,
+            cwd=self._folder.name,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -457,6 +461,7 @@ class SpawnPair:
             for file in (self.reader, self.writer):
                 with contextlib.suppress(OSError):
                     file.close()
+            self._folder.cleanup()
             seconds = sum(used for _, used in self._seen.values())
             self._ending = Ending(None, code, seconds, self._peak)
         return self._ending

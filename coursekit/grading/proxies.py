@@ -36,6 +36,7 @@ import numpy as np
 
 from coursekit.grading import testcell, wire
 from coursekit.grading.alarm import Alarm, TimeUpError
+from coursekit.grading.answers import EmptyAnswer, TypeAnswer
 from coursekit.grading.testcell import FROM_STUDENT, safe_text, short
 
 MAX_HANDLES = 100_000  # that are alive at the same time
@@ -111,6 +112,7 @@ class Student:
         self.own: frozenset[str] = frozenset()  # those that the running test names
         self.handles: weakref.WeakValueDictionary[int, Handle] = weakref.WeakValueDictionary()
         self.errors: dict[int, type[BaseException]] = {}
+        self.complex = True  # whether answers may be complex numbers
         self.notes: list[str] = []
         self.begin_test(frozenset())
 
@@ -170,7 +172,8 @@ class Student:
             request["named"] = {name: encoder.encode(value) for name, value in named.items()}
         reply = self.request(request, encoder)
         try:
-            decoder = wire.Decoder(reply["blocks"], functools.partial(self._decode, arguments))
+            special = functools.partial(self._decode, arguments)
+            decoder = AnswerDecoder(reply["blocks"], special, self.complex)
             for key, tree in reply.get("changed", ()):
                 old = named[key] if type(key) is str else arguments[key]
                 replace(old, decoder.decode(tree))
@@ -178,11 +181,14 @@ class Student:
                 error = self._error(reply["error"], decoder)
             else:
                 return decoder.decode(reply["ok"])
-        except LostError:
+        except (LostError, wire.AnswerError):
             raise
         except Exception as broken:
             self.lost = LostError("protocol")
             raise self.lost from broken
+        if isinstance(error, StopIteration) and op != "next" and arguments[:1] != ("next",):
+            # It would end a loop of the test that calls the function, as if all were well.
+            raise RuntimeError("the student's code raised StopIteration") from error
         raise error
 
     def once(self, op: str, *arguments: Any) -> Any:
@@ -303,7 +309,7 @@ class Student:
         if "dtype" in about:
             if not wire.DTYPE.fullmatch(about["dtype"]):
                 raise wire.WireError("no plain type")
-            return np.dtype(about["dtype"])
+            return TypeAnswer(np.dtype(about["dtype"]))
         number, kind, title = about["handle"], about["kind"], about["title"]
         claims = about.get("claims", [])
         if type(number) is not int or type(title) is not str or type(claims) is not list:
@@ -480,6 +486,35 @@ def replace(old: Any, new: Any) -> None:
 
 def _mutable(value: Any) -> bool:
     return isinstance(value, list | tuple | dict | set | bytearray | np.ndarray)
+
+
+class AnswerDecoder(wire.Decoder):
+    """Makes values of a reply; see `answers`.
+
+    Parameters
+    ----------
+    blocks, special
+        As for `wire.Decoder`.
+    complex_numbers : bool
+        Whether answers may be complex.
+    """
+
+    def __init__(self, blocks: list[wire.Block], special: Any, complex_numbers: bool) -> None:
+        super().__init__(blocks, special)
+        self.complex_numbers = complex_numbers
+
+    def array(self, content: list[Any]) -> np.ndarray:
+        """Make an array."""
+        made = super().array(content)
+        if made.dtype.kind == "c" and not self.complex_numbers:
+            raise wire.AnswerError("the answer has complex numbers")
+        return made if made.size else made.view(EmptyAnswer)
+
+    def complex(self, content: list[Any]) -> complex:
+        """Make a complex number."""
+        if not self.complex_numbers:
+            raise wire.AnswerError("the answer is a complex number")
+        return super().complex(content)
 
 
 # ---- Handles
@@ -704,6 +739,7 @@ class Names(dict[str, Any]):
       stay here: they may be the test's own results, which the student's code must not find.
     - What imports, trusted cells and tests bind is trusted, kept here, and never crosses.
     - Built-in names are the real ones, unless they are the student's by the first rule.
+    - A name that a test or a read-only cell should have bound, but has not, is nobody's.
     - Any other name is asked of the student.
 
     Parameters
@@ -717,6 +753,7 @@ class Names(dict[str, Any]):
         self.student = student
         self.theirs: set[str] = set()
         self.shared: set[str] = set()  # names that have been the student's at any time
+        self.kept: set[str] = set()  # that read-only cells and tests bind: else never the student's
 
     def give(self, names: Iterable[str]) -> None:
         """Make names the student's."""
@@ -728,12 +765,17 @@ class Names(dict[str, Any]):
         self.student.rebound()
 
     def __missing__(self, name: str) -> Any:
-        if name not in self.theirs and (hasattr(builtins, name) or name.startswith("__")):
+        if name not in self.theirs and (
+            hasattr(builtins, name)
+            or name.startswith("__")
+            or (name in self.kept and name not in self.shared)
+        ):
             raise KeyError(name)
         try:
             return self.student.once("get", name)
         except NameError as error:
-            if not self.student.lost:
+            # `sum`, if that is the task, is not Python's own
+            if not self.student.lost and not hasattr(builtins, name):
                 raise KeyError(name) from error
             raise
 

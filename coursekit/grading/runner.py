@@ -32,7 +32,9 @@ from coursekit.grading.results import Result, Task
 STARTS = 3  # of one submission, when steps kill it
 GRACE_SECONDS = 5.0  # beyond a cell's limit, for a process that does not react to an interrupt
 START_SECONDS = 60.0  # until the first step
+SHARE = 0.5  # of a processor; who got less may have been kept from it
 WATCH_SECONDS = 0.2  # between looks at the memory
+MOST = 10**15  # that is reported of a number that the student's process says
 MAX_FILES = 20 << 20  # bytes of data files in all
 # Which fate of a part becomes the status of the whole.
 FATES = ("died", "out_of_memory", "timeout")
@@ -78,6 +80,7 @@ class Run:
     tampering: list[str] = field(default_factory=list)
     step: dict[str, Any] | None = None  # the one that runs now
     done: bool = False
+    dropped: int = 0  # characters of output
     cpu_seconds: float = 0.0
     memory: int = 0
 
@@ -224,6 +227,8 @@ class Grader:
             kept.get(cell.grade_id) or _task(cell, run, planned) for cell in self.assignment.graded
         ]
         result.notes += planned.notes + _unique(run.notes)
+        if run.dropped:
+            result.notes.append(f"{min(run.dropped, MOST)} characters of output were dropped.")
         result.tampering = planned.tampering + _unique(run.tampering)
         shift = 1 if self.files else 0
         result.cells = [
@@ -243,6 +248,7 @@ class Grader:
                 "seed": seed,
                 "imports": self.assignment.imports,
                 "own_classes": self.assignment.own_classes,
+                "complex": self.assignment.uses_complex,
                 "in_process": self.settings.in_process,
                 "limits": dataclasses.asdict(self.limits),
                 "decided": decided,
@@ -301,14 +307,17 @@ class Grader:
     ) -> str:
         """Take events until the end; give how it ended if not well."""
         deadline = min(end, time.monotonic() + START_SECONDS)
+        next_look = time.monotonic() + WATCH_SECONDS
         while True:
-            try:
-                event = events.get(timeout=WATCH_SECONDS)
-            except queue.Empty:
+            if time.monotonic() >= next_look:  # also when there is an event all the time
                 if pair.memory() > self.limits.memory:
                     return "out_of_memory"
                 if time.monotonic() > deadline:
                     return "timeout"
+                next_look = time.monotonic() + WATCH_SECONDS
+            try:
+                event = events.get(timeout=max(0.0, next_look - time.monotonic()))
+            except queue.Empty:
                 continue
             if event is None:
                 return "died"
@@ -344,11 +353,11 @@ class Grader:
             return
         if step["kind"] == "tests":
             about = {"verdict": fate, "points": 0.0, "message": message}
-            run.tests[step["grade_id"]] = about
+            run.tests.setdefault(step["grade_id"], about)  # it may have run before
         else:
             about = {"grade_id": step["grade_id"], "error": message, "outputs": []}
             run.cells[step["index"]] = about
-            run.job["skip"].append(step["index"])
+        run.job["skip"].append(step["index"])
 
 
 def _how(ending: launch.Ending) -> str:
@@ -388,8 +397,7 @@ def _record(run: Run, event: dict[str, Any]) -> None:
         }
         if event.get("fate"):
             run.fates.append(event["fate"])
-        if event.get("dropped"):
-            run.notes.append(f"{event['dropped']} characters of output were dropped.")
+        run.dropped += max(0, event.get("dropped", 0))
 
 
 def _read_events(reader: Any, events: queue.SimpleQueue[dict[str, Any] | None]) -> None:
@@ -502,24 +510,38 @@ def grade_all(
 ) -> Iterator[Result]:
     """Grade submissions, `jobs` at a time, and give results as they come.
 
-    No submission is taken before a job is free for it, so that an interruption loses little.
+    No submission is taken before a job is free for it, so that an interruption loses little. Who
+    ran out of time and got little of the processors is graded again at the end, alone: another
+    submission may have taken them.
     """
+    starved = []
+    for submission, result in _grade_at_once(grade, submissions, jobs):
+        if jobs > 1 and result.status == "timeout" and result.cpu_seconds < SHARE * result.seconds:
+            starved.append(submission)
+        else:
+            yield result
+    yield from map(grade, starved)
+
+
+def _grade_at_once(
+    grade: Callable[[Any], Result], submissions: Iterable[Any], jobs: int
+) -> Iterator[tuple[Any, Result]]:
     waiting = iter(submissions)
-    running: set[concurrent.futures.Future[Result]] = set()
+    running: dict[concurrent.futures.Future[Result], Any] = {}
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         try:
             while True:
                 for submission in waiting:
-                    running.add(pool.submit(grade, submission))
+                    running[pool.submit(grade, submission)] = submission
                     if len(running) >= jobs:
                         break
                 if not running:
                     return
-                done, running = concurrent.futures.wait(
+                done, _ = concurrent.futures.wait(
                     running, return_when=concurrent.futures.FIRST_COMPLETED
                 )
                 for future in done:
-                    yield future.result()
+                    yield running.pop(future), future.result()
         finally:
             # Who is interrupted closes the grader next, and that ends what still runs.
             pool.shutdown(wait=False, cancel_futures=True)

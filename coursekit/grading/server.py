@@ -12,18 +12,22 @@ import functools
 import importlib
 import json
 import os
+import resource
 import selectors
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from coursekit.grading import jail
 from coursekit.grading.limits import Limits
 from coursekit.kernels import forking, messages
 
+CHECKER_MEMORY = 2  # times the student's: it holds copies of answers
 Become = Callable[[], None]  # what a forked child does instead of serving
 # Imported by a student's first figure or cell otherwise. Names may come and go with versions.
 LATE = (
@@ -42,6 +46,7 @@ class Submission:
 
     connection: socket.socket
     told: int  # where the guard reports
+    folder: Path  # where the checker works
     pidfds: dict[str, int] = field(default_factory=dict)
     ending: dict[str, Any] = field(default_factory=dict)
 
@@ -110,7 +115,8 @@ class Server:
         channel = [end.detach() for end in socket.socketpair()]
         told, report = os.pipe()
         myself = os.pidfd_open(os.getpid())
-        submission = Submission(connection, told)
+        folder = Path(tempfile.mkdtemp(prefix="grading-checker-"))
+        submission = Submission(connection, told, folder)
         self.submissions.append(submission)
         answer: dict[str, Any] = {}
         for name, run, files in (
@@ -123,6 +129,8 @@ class Server:
                 answer = {"error": str(error)}
                 break
             if pid == 0:
+                if name == "checker":
+                    os.chdir(folder)
                 self.become_child(files)
                 return functools.partial(run, limits, *files)
             answer[name] = pid
@@ -166,6 +174,7 @@ class Server:
             return
         self.submissions.remove(submission)
         os.close(submission.told)
+        jail.remove_tree(submission.folder)
         with contextlib.suppress(OSError), submission.connection:
             messages.send(submission.connection, submission.ending)
 
@@ -179,6 +188,8 @@ class Server:
         """Be the checker. Runs in a child."""
         jail.die_with(parent)
         jail.allow_looks(False)
+        # A test may make something of the size that an answer says.
+        jail.limit(resource.RLIMIT_DATA, CHECKER_MEMORY * limits.memory + jail.private_data())
         os.close(parent)
         self.checker(*both_ways(job), *both_ways(channel))
 

@@ -147,7 +147,10 @@ def _marks(value: Any, points: float, source: str, printed: Printed) -> dict[str
     earned = points
     text = ""
     if isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool):
-        number = float(value)
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
         earned = min(max(number, 0.0), points) if math.isfinite(number) else 0.0
     if earned < points:
         text = printed.getvalue().strip() or f"{earned:g} of {points:g} points."

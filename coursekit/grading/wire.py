@@ -75,6 +75,10 @@ class WireError(Exception):
     """What arrived is no message: the other side is broken, or lies."""
 
 
+class AnswerError(TypeError):
+    """A value that came whole and is none that a test should have to do with."""
+
+
 class CannotSendError(TypeError):
     """A value can't be written as a message."""
 
@@ -160,6 +164,8 @@ class Encoder:
         return ["int", f"{value:x}"]
 
     def _list(self, value: list[Any]) -> Any:
+        if len(value) > MAX_ITEMS:
+            raise CannotSendError(f"more than {MAX_ITEMS:,} values at once are too many")
         if len(value) >= LONG:
             kinds = set(map(type, value))
             if kinds == {float}:
@@ -285,7 +291,9 @@ class Decoder:
         Raises
         ------
         WireError
-            If the tree is not one that an `Encoder` makes; for no other reason.
+            If the tree is not one that an `Encoder` makes.
+        AnswerError
+            If a subclass refuses the value; for no other reason.
         """
         if tree is None or isinstance(tree, bool | int | float | str):
             return tree
@@ -299,7 +307,7 @@ class Decoder:
                 return read(self, content)
             finally:
                 self.depth -= 1
-        except WireError:
+        except (WireError, AnswerError):
             raise
         except Exception as error:
             raise WireError(f"no value: {type(error).__name__}") from None
@@ -368,14 +376,21 @@ class Decoder:
     def _tensor(self, content: list[Any]) -> Any:
         array = self.array(content)
         tensorflow = sys.modules.get("tensorflow")
-        if tensorflow is None or array.dtype.kind not in "biufc":
+        if tensorflow is None or array.dtype.kind not in "biufc" or not array.size:
             return array
         return tensorflow.constant(array)
+
+    def complex(self, content: list[Any]) -> complex:
+        """Make a complex number of its parts."""
+        return complex(*map(_real, content))
 
     def _packed(self, content: list[Any]) -> list[Any]:
         if content[0] not in ("<f8", "<i8", ">f8", ">i8"):
             raise WireError("no list of numbers")
-        return self.array(content).tolist()
+        numbers = self.array(content)
+        if numbers.size > MAX_ITEMS:
+            raise WireError("too many values")
+        return numbers.tolist()
 
     def _namedtuple(self, content: list[Any]) -> Any:
         name, fields, *values = content
@@ -417,13 +432,13 @@ _READERS: dict[str, Callable[[Decoder, list[Any]], Any]] = {
     "set": lambda self, content: set(self._items(content)),
     "frozenset": lambda self, content: frozenset(self._items(content)),
     "int": Decoder._int,
-    "complex": lambda self, content: complex(*map(_real, content)),
+    "complex": lambda self, content: self.complex(content),
     "range": Decoder._range,
     "slice": Decoder._slice,
     "...": lambda self, content: ...,
     "bytes": Decoder._bytes,
     "bytearray": lambda self, content: bytearray(self._bytes(content)),
-    "array": Decoder.array,
+    "array": lambda self, content: self.array(content),
     "scalar": Decoder._scalar,
     "tensor": Decoder._tensor,
     "packed": Decoder._packed,

@@ -284,6 +284,12 @@ def add_cells(nb: Any) -> Any:
     return nb
 
 
+def short_cells(nb: Any) -> Any:
+    short = as_json(notebook(code("import time; time.sleep(0.1)")))["cells"]
+    nb["cells"] += short * 25
+    return nb
+
+
 # ---- What they run
 
 SPY = f"""
@@ -406,6 +412,46 @@ for number in (os.getppid(), 1, -1, 0, *range(2, 400)):
             pass
 """
 
+END_AT_SETUP = """import os
+def end(about):
+    if "def oracle" in about.raw_cell: os._exit(0)
+get_ipython().events.register("pre_run_cell", end)
+"""
+
+FORGE_OUTPUTS = """import gc, coursekit.grading.student as s
+outputs = [{"output_type": "stream", "name": "stdout", "text": "x" * 1000}] * 10_000
+for thing in gc.get_objects():
+    if isinstance(thing, s.Process):
+        thing.cell = lambda *about: {"error": None, "outputs": outputs, "dropped": 0}
+"""
+
+SOCKETS = """import os, socket, time
+def fill():
+    while True:
+        for end in (pair := socket.socketpair()):
+            kept.append(end)
+            end.setblocking(False)
+            try:
+                while True: end.send(b"x" * 65536)
+            except BlockingIOError: pass
+kept = []
+for _ in range(8):
+    if os.fork() == 0:
+        try: fill()
+        except OSError: time.sleep(60)
+        os._exit(0)
+time.sleep(2.5)
+"""
+
+PAGE_TABLES = """import ctypes, time
+map_ = ctypes.CDLL(None).mmap
+map_.restype = ctypes.c_void_p
+map_.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+begin = map_(None, 1 << 39, 1, 0x4022, -1, 0)  # for reading, without a reserve
+for place in range(0, 1 << 39, 2 << 20): ctypes.string_at(begin + place, 1)
+time.sleep(2.5)
+"""
+
 CASES: dict[str, Case] = {
     # What nbgrader and others fall for.
     "kills_parent": solved(first="import os, signal\nos.kill(os.getppid(), signal.SIGKILL)"),
@@ -493,6 +539,11 @@ CASES: dict[str, Case] = {
         ),
         marks=but(test_double=0.0, test_double_hidden=0.0, test_partial=0.0),
         status="needs_manual",
+    ),
+    "ends_itself_at_the_setup": Case(
+        first=END_AT_SETUP,
+        answers={"double": "oracle = lambda x: 0\nlimit = 1\ndef double(x):\n    return 0"},
+        status="died",
     ),
     # Spies.
     "reads_proc": Case(
@@ -607,6 +658,16 @@ CASES: dict[str, Case] = {
         marks=but(test_best=0.0),
         status="out_of_memory",
     ),
+    "memory_while_cells_come": solved(
+        first="import os, time\n"
+        "for _ in range(8):\n"
+        "    if os.fork() == 0:\n"
+        "        ballast = b'x' * (250 << 20); time.sleep(60); os._exit(0)",
+        change=short_cells,
+        status="out_of_memory",
+    ),
+    "memory_of_sockets": solved(last=SOCKETS, status="out_of_memory"),
+    "memory_of_page_tables": solved(last=PAGE_TABLES, status="out_of_memory"),
     "fork_bomb": solved(
         last="import os\nwhile True:\n    try: os.fork()\n    except OSError: pass",
         status="timeout",
@@ -638,6 +699,7 @@ CASES: dict[str, Case] = {
     "floods_output": solved(
         first="line = 'x' * 10_000\nfor _ in range(10_000): print(line)", said="dropped"
     ),
+    "forges_outputs": Case(first=FORGE_OUTPUTS),
     "floods_descriptors": solved(
         first="import os\nfor number in (1, 2):\n    for _ in range(1000): os.write(number, b'x' * 100_000)"
     ),

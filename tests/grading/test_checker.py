@@ -482,7 +482,9 @@ def test_tests_can_run_among_the_students_objects():
 def test_foreign_names(source, foreign):
     names = checker.Names(checker.Student(io.BytesIO(), io.BytesIO(), checker.Alarm()))
     names.give(["answer"])
-    assert checker.foreign_names(testcell.parse(source), names) == foreign
+    reader = checker._Reader(names)
+    reader.visit(testcell.parse(source))
+    assert reader.foreign == foreign
 
 
 def test_a_read_only_cell_that_fails_here_is_the_students():
@@ -515,3 +517,112 @@ def test_started_as_processes():
 def test_limits_of_a_job_are_those_of_the_runner():
     assert Limits(**{"cell_seconds": 1.0}).output == 1 << 20
     assert wire.MAX_BLOCKS < 1 << 30
+
+
+# ---- What must not become the student's
+
+
+def test_a_read_only_cell_that_ended_the_student_still_runs_here():
+    steps = [cell("oracle = lambda x: 0\ndef double(x): return 0", "double")]
+    steps += [trusted("def oracle(x): return 2 * x", "oracle")]
+    (result,) = grade(*steps, check("assert double(3) == oracle(3)"), skip=[1])
+    assert result["verdict"] == "wrong"
+
+
+def test_a_read_only_cell_is_trusted_but_for_what_reads_the_student():
+    """A magic, or an example with the student's function, must not give the oracle away."""
+    source = "%matplotlib inline\ndef oracle(x): return 2 * x\nexample = double(3)"
+    steps = [trusted(source, "oracle", "example"), cell("oracle = lambda x: 0")]
+    student = cell("def double(x): return 0", "double")
+    test = check("assert example == 0\nassert double(3) == oracle(3)")
+    (result,) = grade(student, *steps, test)
+    assert (result["got"], result["expected"]) == ("0", "6")
+
+
+def test_a_read_only_cell_that_takes_too_long_gives_nothing_away():
+    student = cell("def double(x): return 0\noracle = lambda x: 0", "double")
+    slow = trusted(
+        "import os\nif not os.environ.get('STUDENT'):\n    while True: pass\n"
+        "def oracle(x): return 2 * x",
+        "oracle",
+    )
+    student["source"] += "\nimport os\nos.environ['STUDENT'] = '1'"
+    limits = {"cell_seconds": 0.3}
+    (result,) = grade(student, slow, check("assert double(3) == oracle(3)"), limits=limits)
+    assert result["verdict"] == "error"
+    assert "oracle" in result["message"]
+
+
+def test_names_of_a_test_that_failed_are_nobodys():
+    student = cell("def double(x): return 0\ntwice = lambda x: 0", "double")
+    first = check("assert double(1) == 2\ndef twice(x): return 2 * x")
+    second = check("assert double(3) == twice(3)", grade_id="u")
+    assert [r["verdict"] for r in grade(student, first, second)] == ["wrong", "error"]
+
+
+def test_names_of_a_decided_test_are_there_for_later_tests():
+    student = cell("def double(x): return 2 * x\ntwice = lambda x: 0", "double")
+    first = check("assert double(1) == 2\ndef twice(x): return 2 * x")
+    second = check("assert double(3) == twice(3)", grade_id="u")
+    (result,) = grade(student, first, second, decided=["t"])
+    assert (result["grade_id"], result["verdict"]) == ("u", "passed")
+
+
+@pytest.mark.parametrize("student", [cell("", "sum"), cell("def sum(x): return 3", "sum")])
+@pytest.mark.parametrize("skip", [[], [0]])
+def test_pythons_own_function_is_no_answer(student, skip):
+    (result,) = grade(student, check("assert sum([1, 1]) == 2"), skip=skip)
+    assert result["verdict"] in ("error", "wrong")
+
+
+# ---- Answers that satisfy tests without being right
+
+RIGHT = "e = 2 * np.arange(3.0)\na = f()\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "test"),
+    [
+        ("np.zeros((0, 1))", RIGHT + "assert np.allclose(a, e)"),
+        ("np.zeros((0, 1))", RIGHT + "assert (a == e).all()"),
+        ("np.zeros((0, 1))", RIGHT + "assert np.linalg.norm(a - e) < 1"),
+        ("[]", "assert np.allclose(f(), 3.0)"),
+        ("[]", "np.testing.assert_allclose(f(), 3.0)"),
+        ("np.full(3, 1e9j)", RIGHT + "assert np.mean((a - e) ** 2) < 1e-9"),
+        ("np.array(complex(1.7e308, 1.7e308))", "assert np.allclose(3.0, f())"),
+        ("np.dtype(float)", "assert f() == np.float64(3.0)"),
+        ("next(iter([]))", "assert all(map(lambda x: f() == 2 * x, [1, 2]))"),
+    ],
+)
+@pytest.mark.parametrize("complex_numbers", [True, False])
+def test_an_answer_that_says_nothing_convinces_nobody(answer, test, complex_numbers):
+    if "j" in answer and complex_numbers:
+        pytest.skip("where complex numbers are the task, tests must look at them")
+    student = cell(f"import numpy as np\ndef f(): return {answer}", "f")
+    assert one(student, check(test), complex=complex_numbers)["points"] == 0
+
+
+def test_honest_empty_answers_and_types_pass():
+    student = cell(
+        "import numpy as np\ndef f(x): return x[x > 0]\nkind = np.zeros(2).dtype", "f", "kind"
+    )
+    test = "a = f(np.zeros(3))\nassert np.array_equal(a, []) and np.allclose(a, np.zeros(0))\n"
+    test += "assert isinstance(a, np.ndarray) and len(a) == 0 and a.shape == (0,)\n"
+    test += "assert kind == float and kind == np.float64 and 'float64' == kind\n"
+    test += "assert kind == np.dtype('f8') and np.zeros(2).dtype == kind and kind.itemsize == 8\n"
+    test += "assert isinstance(kind, np.dtype) and np.zeros(1, dtype=kind).dtype == float"
+    assert one(student, check(test))["verdict"] == "passed", one(student, check(test))
+
+
+def test_a_number_too_large_for_points_is_none():
+    student = cell("def f(): return 10**400", "f")
+    assert one(student, check("sum([f()])"))["points"] == 0
+
+
+def test_outputs_have_one_limit_whatever_the_student_says():
+    made = checker.Checker({"limits": {"output": 1000}}, None, io.BytesIO(), io.BytesIO())
+    small = {"output_type": "stream", "name": "stdout", "text": "x" * 900}
+    error = {"output_type": "error", "ename": "E", "evalue": "x" * 900, "traceback": []}
+    kept = made._outputs([small, error] * 1000)
+    assert len(json.dumps(kept)) < 20_000
+    assert made._outputs([error]) == [error]

@@ -152,6 +152,11 @@ def test_feedback_pages_are_inert(graded):
         assert CANARY not in text, page.name
 
 
+def test_results_stay_small(graded):
+    for student, result in graded[0].items():
+        assert len(json.dumps(result)) < 5 << 20, student
+
+
 def test_grades_csv(graded):
     results, out = graded
     with (out / "grades.csv").open(encoding="utf-8", newline="") as file:

@@ -8,6 +8,7 @@ import pytest
 from coursekit.grading.assignment import read_assignment
 from coursekit.grading.launch import probe
 from coursekit.grading.limits import LEVELS, GradingError, Limits
+from coursekit.grading.results import Result
 from coursekit.grading.runner import Grader, Settings, grade_all, is_module, read_files
 from coursekit.grading.submissions import Submission
 from tests.grading.notebook import answered, code, dump, notebook, text, write
@@ -202,7 +203,7 @@ def test_no_submission_is_taken_before_it_is_its_turn():
             yield number
 
     seen = 0
-    for _ in grade_all(lambda number: number, submissions(), 2):
+    for _ in grade_all(lambda number: Result(str(number), "ps1", "graded"), submissions(), 2):
         seen += 1
         assert len(taken) <= seen + 2
     assert seen == 6
@@ -222,3 +223,22 @@ def test_is_module():
     assert not is_module("coursekit.exercises.rng")
     assert not is_module("json.dumps")
     assert not is_module("no_such_module.part")
+
+
+@pytest.mark.parametrize(
+    ("jobs", "times"), [(2, {"starved": 2, "busy": 1, "done": 1}), (1, {"starved": 1})]
+)
+def test_who_starved_is_graded_again_alone(jobs, times):
+    counts = {}
+
+    def grade(name):
+        counts[name] = counts.get(name, 0) + 1
+        about = {"starved": ("timeout", 1.0), "busy": ("timeout", 9.0), "done": ("graded", 1.0)}
+        status, cpu = about[name] if counts[name] == 1 else ("graded", 1.0)
+        return Result(name, "ps1", status, seconds=10.0, cpu_seconds=cpu)
+
+    results = list(grade_all(grade, times, jobs))
+    assert counts == times
+    assert sorted(result.student for result in results) == sorted(times)
+    if jobs > 1:
+        assert (results[-1].student, results[-1].status) == ("starved", "graded")
