@@ -21,11 +21,12 @@ from typing import Any
 from coursekit import notebooks
 from coursekit.grading.limits import GradingError
 
+SCHEMA = 3  # of nbgrader's metadata
 MAX_CELLS = 5_000
 MAX_SOURCE = 10 << 20  # characters in all cells of a submission
 CELL_TYPES = ("code", "markdown", "raw")
 REGION = re.compile(r"###\s*(BEGIN|END) (SOLUTION|HIDDEN TESTS|MARK SCHEME)")
-AUTOTEST = re.compile(r"^\s*###\s*(HASHED\s+)?AUTOTEST\b", re.MULTILINE)
+AUTOTEST = re.compile(r"^\s*#.*\bAUTOTEST\b", re.MULTILINE)
 COMPLEX = re.compile(r"complex|\d[jJ]\b|\.imag\b|conj|fft|roots|eig|emath|np\.angle|STFT|stft")
 HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$", re.MULTILINE)
 
@@ -174,6 +175,7 @@ def read_assignment(path: Path) -> Assignment:
         notebook = notebooks.read(path)
     except notebooks.NotebookError as error:
         raise GradingError(str(error)) from None
+    _check_schema(notebook, path)
     try:
         released = _released(notebook)
     except notebooks.NotebookError as error:
@@ -192,7 +194,7 @@ def read_assignment(path: Path) -> Assignment:
         raise GradingError(
             f"{path}: no cell is graded; grade the notebook that has nbgrader's tests."
         )
-    unmade = next((cell for cell in cells if AUTOTEST.search(cell.released)), None)
+    unmade = next((cell for cell in cells if AUTOTEST.search(cell.source)), None)
     if unmade:
         raise GradingError(
             f"{path}: {unmade.grade_id} has AUTOTEST lines, which are not supported; "
@@ -209,6 +211,18 @@ def _released(notebook: Any) -> Any:
     from coursekit.grading import release
 
     return release.without_answers(copy.deepcopy(notebook))
+
+
+def _check_schema(notebook: Any, path: Path) -> None:
+    """Refuse metadata that older or newer versions of nbgrader have written."""
+    for cell in notebook.cells:
+        about = cell.metadata.get("nbgrader")
+        version = about.get("schema_version", 0) if about else SCHEMA
+        if version != SCHEMA:
+            advice = f"nbgrader update {path}" if version < SCHEMA else "coursekit has to be newer"
+            raise GradingError(
+                f"{path}: nbgrader's metadata have version {version}, not {SCHEMA}: {advice}."
+            )
 
 
 def _check_language(notebook: Any, path: Path) -> None:

@@ -19,13 +19,14 @@ import subprocess
 import sys
 import time
 import warnings
+from pathlib import Path
 from typing import Any, BinaryIO
 
-from coursekit.grading import testcell, wire
+from coursekit.grading import standins, testcell, wire
 from coursekit.grading.alarm import Alarm, TimeUpError
 from coursekit.grading.answers import strict_numpy
 from coursekit.grading.limits import Limits
-from coursekit.grading.proxies import LostError, Names, Student
+from coursekit.grading.proxies import IN_PROCESS, TABLES, LostError, Names, Student
 from coursekit.grading.testcell import short
 
 MAX_ERROR = 2000  # characters
@@ -86,7 +87,8 @@ class Checker:
         self.limits = Limits(**job["limits"])
         self.alarm = Alarm()
         self.student = Student(reader, writer, self.alarm)
-        self.names = Names(self.student)
+        self.names = self.student.globals
+        self.names["get_ipython"] = standins.get_ipython
         self.own = frozenset(job.get("own_classes", ()))
         self.student.classes = self.own
         self.student.complex = job.get("complex", True)
@@ -97,6 +99,8 @@ class Checker:
     def run(self) -> None:
         """Run all steps."""
         os.environ["COURSEKIT_SEED"] = str(self.job["seed"])
+        if "folder" in self.job:
+            os.chdir(self.job["folder"])
         self._import()
         self.student.request({"op": "begin", "own_classes": sorted(self.own)}, wire.Encoder())
         steps = self.job["steps"]
@@ -255,7 +259,10 @@ class Checker:
         points, released = float(step["points"]), step.get("released", source)
         last_call, stop = self.student.last_call, self.alarm.stop
         try:
-            with self.alarm.limit(self.limits.cell_seconds):
+            with (
+                self.alarm.limit(self.limits.cell_seconds),
+                standins.standing_in(self.student, source),
+            ):
                 result = testcell.run_test(source, points, released, self.names, last_call, stop)
         except TimeUpError as error:  # it struck on the way out
             result = testcell.failed(error)
@@ -264,6 +271,11 @@ class Checker:
             os.environ.update(environment)
         if self.student.lost:
             raise self.student.lost
+        if result["verdict"] == "error":
+            result["message"] = explained(result["message"])
+        if result["verdict"] != "passed" and not self.student.roots.isdisjoint(TABLES):
+            note = f"Tables stay in the student's process: tests can't compare them{IN_PROCESS}."
+            self.student.notes.append(note)
         return result
 
     def _test_there(self, step: dict[str, Any]) -> dict[str, Any]:
@@ -291,6 +303,15 @@ class Checker:
             "hidden": hidden,
             "seconds": seconds,
         }
+
+
+def explained(message: str) -> str:
+    """Say so where an error comes from the two processes, not from the answer."""
+    if message.startswith("FileNotFoundError"):
+        return f"{message} (Tests and answers have separate folders{IN_PROCESS}.)"
+    if "'Handle'" in message:
+        return f"{message} (This object stays in the student's process{IN_PROCESS}.)"
+    return message
 
 
 def clean_output(output: Any) -> dict[str, Any]:
@@ -384,7 +405,7 @@ class _Reader(ast.NodeVisitor):
         if not isinstance(node.ctx, ast.Load):
             self.bound.add(name)
         elif name not in self.bound and (
-            name in self.names.theirs or not (name in self.names or hasattr(builtins, name))
+            name in self.names.theirs or not (self.names.has(name) or hasattr(builtins, name))
         ):
             self.foreign.add(name)
 
@@ -442,12 +463,17 @@ def main() -> None:
     for number in (0, 1):
         os.dup2(nowhere, number)
     line = job_reader.readline()
-    limits = json.dumps(json.loads(line)["limits"]) if line else "{}"
+    job = json.loads(line) if line else {}
+    limits = json.dumps(job.get("limits", {}))
+    folder = Path(job["folder"], "student") if "folder" in job else None
+    if folder:
+        folder.mkdir()
     process = subprocess.Popen(
         [sys.executable, "-m", "coursekit.grading.student", limits],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        cwd=folder,
     )
     try:
         run(io.BytesIO(line), event_writer, process.stdout, process.stdin)  # type: ignore[arg-type]

@@ -323,8 +323,9 @@ def write(
     with Book(file, assignment) as book:
         for result in results:
             submission = by_student.get(result.student)
-            if submission:
-                given = new.get(result.student, ())
+            given = new.get(result.student, ())
+            # who handed in nothing has no submission there: it would be late, and never missing
+            if submission and (submission.is_there or given):
                 found = book.write(result, _content(submission), submission.submitted, given)
                 notes += [f"{result.student}: {note}" for note in found]
     return notes

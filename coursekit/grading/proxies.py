@@ -23,13 +23,16 @@ global names are asked for once, until the next call.
 from __future__ import annotations
 
 import builtins
+import collections.abc
 import dis
 import functools
+import inspect
+import random
 import re
 import sys
 import types
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -71,7 +74,19 @@ UNARY = ("neg", "pos", "abs", "invert", "round", "divmod")
 VALUES = ("bool", "float", "int", "index", "complex", "hash", "str", "repr", "array")
 # What instances of the assignment's own classes may be asked for.
 OWN_METHODS = (*KNOWN_METHODS, "next", "reversed", *COMPARING, *ARITHMETIC, *UNARY, *VALUES)
-FUNCTION_ATTRIBUTES = ("cache_info", "cache_clear", "cache_parameters", "__wrapped__")
+FUNCTION_ATTRIBUTES = (
+    *("__wrapped__", "__defaults__", "__kwdefaults__", "__module__", "__qualname__"),
+    *("cache_info", "cache_clear", "cache_parameters"),
+)
+CLASS_ATTRIBUTES = ("__dataclass_fields__", "__module__", "__qualname__")
+GENERATOR_METHODS = ("send", "throw", "close")
+# Built-in functions that tests replace, to see how the student's code uses them.
+# (Not `open`: a stand-in that passes calls on would open files for the student, out of the jail.)
+REPLACED = ("input", "print")
+# Tables are no arrays: they have names, an index, and missing values.
+TABLES = ("pandas", "polars")
+REAL = {name: getattr(builtins, name) for name in REPLACED}
+IN_PROCESS = "; with --in-process such tests work"
 # Classes whose instances are copied: an instance of one that is not copied is a lie.
 PLAIN = (int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset)
 COPIED = (*PLAIN, np.ndarray, np.generic, BaseException, types.SimpleNamespace, type)
@@ -114,6 +129,8 @@ class Student:
         self.errors: dict[int, type[BaseException]] = {}
         self.complex = True  # whether answers may be complex numbers
         self.notes: list[str] = []
+        self.globals = Names(self)
+        self.stdin = sys.stdin
         self.begin_test(frozenset())
 
     def begin_test(self, own: frozenset[str]) -> None:
@@ -121,6 +138,7 @@ class Student:
         self.own = own
         self.callbacks: list[Callable[..., Any]] = []
         self.failures: list[BaseException] = []
+        self.random: dict[str, Any] = {}  # what the student process knows of the test's randomness
         self.latest: tuple[str, tuple[Any, ...], dict[str, Any]] | None = None
         self.channel.received = 0
         self.rebound()
@@ -170,7 +188,11 @@ class Student:
         request: dict[str, Any] = {"op": op, "args": [encoder.encode(a) for a in arguments]}
         if named:
             request["named"] = {name: encoder.encode(value) for name, value in named.items()}
+        stand_ins = self._stand_ins()
+        if stand_ins:
+            request["builtins"] = {name: encoder.encode(f) for name, f in stand_ins.items()}
         reply = self.request(request, encoder)
+        self._show(reply.get("printed", ""))
         try:
             special = functools.partial(self._decode, arguments)
             decoder = AnswerDecoder(reply["blocks"], special, self.complex)
@@ -190,6 +212,26 @@ class Student:
             # It would end a loop of the test that calls the function, as if all were well.
             raise RuntimeError("the student's code raised StopIteration") from error
         raise error
+
+    def _stand_ins(self) -> dict[str, Callable[..., Any]]:
+        """List the functions that the running test has put in the place of built-in ones."""
+        found: dict[str, Callable[..., Any]] = {}
+        if sys.stdin is not self.stdin:  # what the real one reads is here
+            found["input"] = _wrapped(builtins.input)
+        for name in REPLACED:
+            mine = self.globals.has(name)
+            function = self.globals[name] if mine else getattr(builtins, name)
+            if function is not REAL[name] and callable(function):
+                found[name] = _wrapped(function)
+        return found
+
+    def _show(self, text: Any) -> None:
+        """Print what the student's code has printed, if the test looks at what is printed."""
+        if type(text) is not str:
+            self.lost = LostError("protocol")
+            raise self.lost
+        if text and not isinstance(sys.stdout, testcell.Printed):
+            sys.stdout.write(text)
 
     def once(self, op: str, *arguments: Any) -> Any:
         """Ask, or give the answer that was given since the last call."""
@@ -213,10 +255,22 @@ class Student:
         """Call a student's object."""
         self.latest = (handle.coursekit_title, arguments, named)
         self.changed()
+        self._pass_random()
         try:
             return self.ask("call", handle, *arguments, **named)
         finally:
             self.changed()
+
+    def _pass_random(self) -> None:
+        """Let the student's code go on with random numbers that the test has made known to all.
+
+        That is done by a seed written in the test. The grader's own seed stays secret.
+        """
+        for library in self.random:
+            state: Any = random.getstate() if library == "random" else np.random.get_state()  # noqa: NPY002
+            if not _same(state, self.random[library]):
+                self.random[library] = state
+                self.ask("random", library, state)
 
     def last_call(self) -> str:
         """Describe the latest call."""
@@ -235,6 +289,7 @@ class Student:
         decoder = wire.Decoder(blocks, functools.partial(self._decode, ()))
         if request.get("op") != "callback":
             raise wire.WireError("no such request")
+        self._show(request.get("printed", ""))
         number = request.get("number")
         arguments, named = request.get("args"), request.get("named")
         if type(arguments) is not list or type(named) is not dict:
@@ -296,7 +351,7 @@ class Student:
             return {"callback": len(self.callbacks) - 1, "title": str(name)}
         raise wire.CannotSendError(
             f"a test can't pass an object of the type {type(value).__name__} to the student's code:"
-            " only numbers, texts, lists, arrays, functions and what the student made"
+            " only numbers, texts, lists, arrays, functions and what the student made" + IN_PROCESS
         )
 
     def _decode(self, arguments: tuple[Any, ...], about: dict[str, Any]) -> Any:
@@ -330,18 +385,19 @@ class Student:
             return FunctionHandle
         if kind == "class":
             return OwnClassHandle if title in self.own else ClassHandle
-        if kind == "iterator":
-            return IteratorHandle
+        if kind in ITERATORS:
+            return ITERATORS[kind]
         known = self._known(claims)
         if kind == "own" and title in self.classes:
-            return own_class(title, known, title in self.own)
+            plain = next((kind for kind in PLAIN if f"builtins:{kind.__name__}" in claims), None)
+            return own_class(title, known or plain, title in self.own)
         return known_class(known) if known else Handle
 
     def _known(self, claims: list[Any]) -> type | None:
         """Find the class here that an object claims to be of: the first trusted one."""
         for claim in claims[:50]:
             found = self.find(claim)
-            if isinstance(found, type):
+            if isinstance(found, type) and found.__module__ != "builtins":
                 # What would be copied, and `object`, make no handle.
                 return None if is_data(found) else found
         return None
@@ -351,9 +407,15 @@ class Student:
         module, _, name = str(claim).partition(":")
         if module == "__main__":
             return self.trusted.get(name)
-        if module.partition(".")[0] not in self.roots:
+        if module == "builtins":
+            found = vars(builtins).get(name)
+            return found if isinstance(found, type) else None
+        if module.partition(".")[0] not in self.roots or module not in sys.modules:
             return None
-        return vars(sys.modules[module]).get(name) if module in sys.modules else None
+        found = sys.modules[module]
+        for part in name.split("."):
+            found = vars(found).get(part) if isinstance(found, type | types.ModuleType) else None
+        return found
 
     # ---- Exceptions
 
@@ -364,8 +426,7 @@ class Student:
                 raise wire.WireError("too many classes")
             base: type[BaseException] = Exception
             for claim in claims[:50]:
-                module, _, name = str(claim).partition(":")
-                found = vars(builtins).get(name) if module == "builtins" else self.find(claim)
+                found = self.find(claim)
                 if isinstance(found, type) and issubclass(found, Exception):
                     base = found
                     break
@@ -405,6 +466,16 @@ class Student:
         return error
 
 
+def _wrapped(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a function that crosses as the test's own, whatever it is."""
+    return lambda *arguments, **named: function(*arguments, **named)
+
+
+def _same(state: Any, other: Any) -> bool:
+    """Compare states of random generators."""
+    return other is not None and all(map(np.array_equal, state, other))
+
+
 def _made(kind: type[Exception], arguments: Any, text: str) -> Exception:
     """Make a built-in exception, with its own arguments where that is possible."""
     if type(arguments) is tuple:
@@ -433,7 +504,8 @@ def _generator_state(generator: np.random.Generator) -> Any:
 
 def is_data(kind: type) -> bool:
     """Tell whether instances of a class are copied, or would behave like data."""
-    return kind is object or issubclass(kind, COPIED) or hasattr(kind, "__array__")
+    array = hasattr(kind, "__array__") and not kind.__module__.startswith(TABLES)
+    return kind is object or issubclass(kind, COPIED) or array
 
 
 def reference(value: Any) -> str | None:
@@ -485,7 +557,8 @@ def replace(old: Any, new: Any) -> None:
 
 
 def _mutable(value: Any) -> bool:
-    return isinstance(value, list | tuple | dict | set | bytearray | np.ndarray)
+    mutable = isinstance(value, list | tuple | dict | set | bytearray | np.ndarray)
+    return mutable and not isinstance(value, Handle)
 
 
 class AnswerDecoder(wire.Decoder):
@@ -523,7 +596,7 @@ class AnswerDecoder(wire.Decoder):
 class Handle:
     """An object of the student process."""
 
-    coursekit_known: type | None = None  # the trusted class that it is an instance of
+    coursekit_class: type | None = None  # the trusted class that it is an instance of
     coursekit_student: Student
     coursekit_number: int
     coursekit_title: str
@@ -537,14 +610,22 @@ class Handle:
             coursekit_claim=next(iter(claims), None),
         )
 
+    @property
+    def __class__(self) -> type:
+        return self.coursekit_class or type(self)
+
+    @__class__.setter
+    def __class__(self, kind: type) -> None:
+        raise TypeError("an answer keeps its class")
+
     def __repr__(self) -> str:
         return f"<{self.coursekit_title} of the student>"
 
     def __array_function__(self, *_: Any) -> Any:
-        raise TypeError(f"NumPy can't compute with this answer: {self!r}")
+        raise TypeError(f"NumPy can't compute with this answer: {self!r}{IN_PROCESS}")
 
     def __array_ufunc__(self, *_: Any, **__: Any) -> Any:
-        raise TypeError(f"NumPy can't compute with this answer: {self!r}")
+        raise TypeError(f"NumPy can't compute with this answer: {self!r}{IN_PROCESS}")
 
     def __bool__(self) -> bool:
         return True
@@ -553,6 +634,8 @@ class Handle:
 class FunctionHandle(Handle):
     """A function of the student."""
 
+    coursekit_class: type = types.FunctionType
+
     @property
     def __name__(self) -> str:
         return self.coursekit_title
@@ -560,6 +643,40 @@ class FunctionHandle(Handle):
     @property
     def __doc__(self) -> Any:  # type: ignore[override]
         return self.coursekit_student.once("attribute", self, "__doc__")
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        about = self.coursekit_student.once("about", self)
+        annotation = self._annotation
+        parameters = [
+            inspect.Parameter(
+                name,
+                inspect._ParameterKind(kind),
+                default=default[0] if default else inspect.Parameter.empty,
+                annotation=annotation(text),
+            )
+            for name, kind, default, text in about["parameters"]
+        ]
+        return inspect.Signature(parameters, return_annotation=annotation(about["returned"]))
+
+    @property
+    def __annotations__(self) -> dict[str, Any]:  # type: ignore[override]
+        signature = self.__signature__
+        found = {name: p.annotation for name, p in signature.parameters.items()}
+        found["return"] = signature.return_annotation
+        return {n: kind for n, kind in found.items() if kind is not inspect.Parameter.empty}
+
+    @property
+    def __code__(self) -> types.SimpleNamespace:
+        return types.SimpleNamespace(**self.coursekit_student.once("about", self)["code"])
+
+    def _annotation(self, text: tuple[str, ...]) -> Any:
+        if not text:
+            return inspect.Parameter.empty
+        if text[0] == "builtins:NoneType":
+            return None
+        found = self.coursekit_student.find(text[0])
+        return found if isinstance(found, type) else text[0].partition(":")[2] or text[0]
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Let the student process call it."""
@@ -582,6 +699,23 @@ class FunctionHandle(Handle):
 class ClassHandle(FunctionHandle):
     """A class of the student."""
 
+    coursekit_class = type
+
+    @property
+    def __bases__(self) -> tuple[Any, ...]:
+        return self.coursekit_student.once("attribute", self, "__bases__")
+
+    def __mro_entries__(self, bases: Any) -> Any:
+        raise TypeError(f"a test can't derive a class from the student's {self!r}{IN_PROCESS}")
+
+    def __eq__(self, other: Any) -> Any:
+        """Tell whether it is the same class, or the class of handles of its instances."""
+        if isinstance(other, type) and issubclass(other, OwnHandle):
+            return other.__name__ == self.coursekit_title
+        return super().__eq__(other)
+
+    __hash__ = object.__hash__
+
     def __instancecheck__(self, value: Any) -> bool:
         return (
             isinstance(value, Handle)
@@ -598,7 +732,7 @@ class OwnClassHandle(ClassHandle):
     """A class that the assignment asks for."""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+        if name.startswith("__") and name not in CLASS_ATTRIBUTES:
             raise AttributeError(f"{self!r} has no attribute {name!r}")
         return self.coursekit_student.once("attribute", self, name)
 
@@ -613,19 +747,51 @@ class IteratorHandle(Handle):
         return self.coursekit_student.ask("next", self)
 
 
+class GeneratorHandle(IteratorHandle):
+    """A generator of the student."""
+
+    coursekit_class = types.GeneratorType
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in GENERATOR_METHODS:
+            raise AttributeError(f"{self!r} has no attribute {name!r}")
+        return self.coursekit_student.once("attribute", self, name)
+
+
+class CoroutineHandle(Handle, collections.abc.Coroutine[Any, Any, Any]):
+    """What an asynchronous function of the student gives: to be awaited once.
+
+    It runs in the student process until it is done; others here wait for it.
+    """
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self.coursekit_student.ask("await", self)
+        yield
+
+    def send(self, value: Any) -> Any:
+        """Run it."""
+        raise StopIteration(self.coursekit_student.ask("await", self))
+
+    def throw(self, *error: Any) -> Any:
+        """Give it up."""
+        raise error[0]
+
+    def close(self) -> None:
+        """Nothing is left to do."""
+
+
+ITERATORS: dict[Any, type[Handle]] = {
+    "iterator": IteratorHandle,
+    "generator": GeneratorHandle,
+    "coroutine": CoroutineHandle,
+}
+
+
 class KnownHandle(Handle):
     """An instance of a class that the checker knows, too."""
 
-    @property
-    def __class__(self) -> type:
-        return self.coursekit_known or type(self)
-
-    @__class__.setter
-    def __class__(self, kind: type) -> None:
-        raise TypeError("an answer keeps its class")
-
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name not in attributes(self.coursekit_known):
+        if name.startswith("__") or name not in attributes(self.coursekit_class):
             raise AttributeError(f"{self!r} has no attribute {name!r}")
         return self.coursekit_student.once("attribute", self, name)
 
@@ -691,7 +857,7 @@ def own_class(title: str, known: type | None, named: bool) -> type[Handle]:
     """
     names = OWN_METHODS if named else KNOWN_METHODS
     methods = {f"__{name}__": _forward(name, note=name in COMPARING) for name in names}
-    return type(title, (OwnHandle,), {**methods, "__call__": _call, "coursekit_known": known})
+    return type(title, (OwnHandle,), {**methods, "__call__": _call, "coursekit_class": known})
 
 
 @functools.cache
@@ -704,7 +870,7 @@ def known_class(known: type) -> type[Handle]:
     }
     if hasattr(known, "__call__"):  # noqa: B004  # instances, not the class
         methods["__call__"] = _call
-    return type(known.__name__, (KnownHandle,), {**methods, "coursekit_known": known})
+    return type(known.__name__, (KnownHandle,), {**methods, "coursekit_class": known})
 
 
 @functools.cache
@@ -779,6 +945,25 @@ class Names(dict[str, Any]):
                 raise KeyError(name) from error
             raise
 
+    def has(self, name: str) -> bool:
+        """Tell whether a name is bound here."""
+        return super().__contains__(name)
+
+    def __contains__(self, name: object) -> bool:
+        """Tell a test that looks into ``globals()`` whether there is a name."""
+        try:
+            self[str(name)]
+        except KeyError:
+            return False
+        return True
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Give a name's value as ``globals().get`` does."""
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
     def __setitem__(self, name: str, value: Any) -> None:
         handle = isinstance(value, Handle) or (
             isinstance(value, type) and "coursekit_number" in vars(value)
@@ -794,7 +979,7 @@ class Names(dict[str, Any]):
         super().__setitem__(name, value)
 
     def __delitem__(self, name: str) -> None:
-        here = name in self
+        here = self.has(name)
         if here:
             super().__delitem__(name)
         if name in self.theirs or (name in self.shared and here):

@@ -14,6 +14,7 @@ import builtins
 import collections
 import contextlib
 import functools
+import inspect
 import io
 import json
 import operator
@@ -23,7 +24,7 @@ import subprocess
 import sys
 import threading
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -50,6 +51,7 @@ PLAIN: tuple[Any, ...] = (
     set,
     frozenset,
 )
+TABLES = ("pandas", "polars")  # they behave like arrays, and are more
 SEED = 0  # of the student's own random numbers; the tests have others
 
 SPECIAL: dict[str, Callable[..., Any]] = {
@@ -109,7 +111,15 @@ def silence() -> None:
         os.dup2(nowhere, number)
     if nowhere > 2:
         os.close(nowhere)
-    sys.stdin = io.StringIO()
+    sys.stdin = Nobody()
+
+
+class Nobody(io.StringIO):
+    """Standard input where nobody answers."""
+
+    def readline(self, size: int | None = -1, /) -> str:  # type: ignore[override]
+        """Refuse to ask."""
+        raise RuntimeError("input() can't be used here: nobody is there to answer")
 
 
 def make_shell() -> Any:
@@ -149,6 +159,7 @@ class Process:
         self.objects: dict[int, Any] = {}
         self.numbers: dict[int, int] = {}
         self.room = limits.output
+        self.printed = testcell.Printed(0)  # what the code that runs for a test has printed
         self.shell = make_shell()
         prepare_shell(self.shell)
         self.names = self.shell.user_ns
@@ -173,20 +184,34 @@ class Process:
                 return {"result": self.alarm.freely(self.test, request)}, []
         encoder = wire.Encoder(self._special)
         reply: dict[str, Any] = {}
-        try:
-            with self.alarm.limit(seconds):
-                reply = self.alarm.freely(self._do, op, request, blocks, encoder)
-        except BaseException as error:
+        with self._listening():
+            try:
+                with self.alarm.limit(seconds):
+                    reply = self.alarm.freely(self._do, op, request, blocks, encoder)
+            except BaseException as error:
+                self._only_at_home()
+                encoder = wire.Encoder(self._special)
+                reply = {**reply, "error": self._error(error, encoder)}
             self._only_at_home()
-            encoder = wire.Encoder(self._special)
-            reply = {**reply, "error": self._error(error, encoder)}
-        self._only_at_home()
+            printed = self.printed.take()
         size = sum(map(len, encoder.blocks))
         if size > wire.MAX_BLOCKS:
             encoder = wire.Encoder(self._special)
             too_large = wire.CannotSendError("the answer is too large")
             reply = {"error": self._error(too_large, encoder)}
+        if printed:
+            reply["printed"] = printed
         return reply, encoder.blocks
+
+    @contextlib.contextmanager
+    def _listening(self) -> Iterator[None]:
+        """Keep what is printed in this context: a test may want to see it."""
+        before = self.printed, sys.stdout
+        self.printed = sys.stdout = testcell.Printed(self.limits.output)
+        try:
+            yield
+        finally:
+            self.printed, sys.stdout = before
 
     def _only_at_home(self) -> None:
         """End a process that a cell has forked: it must not speak for the student."""
@@ -205,8 +230,10 @@ class Process:
         passed: dict[Any, Any] = {**dict(enumerate(arguments)), **named}
         before = {**dict(enumerate(trees)), **request.get("named", {})}
         reply: dict[str, Any] = {}
+        stand_ins = {n: decoder.decode(tree) for n, tree in request.get("builtins", {}).items()}
         try:
-            result = self._operate(op, arguments, named)
+            with replaced(stand_ins):
+                result = self._operate(op, arguments, named)
         except BaseException as error:
             self._only_at_home()
             reply["error"] = self._error(error, encoder)
@@ -243,8 +270,19 @@ class Process:
             return self._special_method(name, *arguments)
         if op == "next":
             return next(*arguments)
+        if op == "await":
+            return self.shell.loop_runner(*arguments)
         if op == "attribute":
             return getattr(*arguments)
+        if op == "about":
+            return about_function(*arguments)
+        if op == "source":
+            return inspect.getsource(*arguments)
+        if op == "pyplot":
+            name, *arguments = arguments
+            return getattr(sys.modules["matplotlib.pyplot"], name)(*arguments)
+        if op == "random":
+            return set_random(*arguments)
         if op == "setattr":
             return setattr(*arguments)
         if op == "delattr":
@@ -351,6 +389,8 @@ class Process:
             callable(value) and kind.__module__ == "numpy"
         ):
             return self._handle(value, "function", getattr(value, "__name__", ""), (value,))
+        if kind in (types.GeneratorType, types.CoroutineType):
+            return self._handle(value, kind.__name__, kind.__name__, ())
         if hasattr(kind, "__next__"):
             return self._handle(value, "iterator", kind.__name__, ())
         if isinstance(value, BaseException):
@@ -373,7 +413,7 @@ class Process:
                 return encoder.encode(base(value))
         if kind.__module__.startswith(("tensorflow", "keras")) and hasattr(value, "numpy"):
             return self._tensor(value, encoder)
-        if hasattr(kind, "__array__"):
+        if hasattr(kind, "__array__") and not kind.__module__.startswith(TABLES):
             array = np.asarray(value)
             if array.dtype.kind != "O":
                 return encoder.array(np.ascontiguousarray(array).reshape(array.shape))
@@ -453,6 +493,7 @@ class Process:
             "number": number,
             "args": [encoder.encode(value) for value in arguments],
             "named": {name: encoder.encode(value) for name, value in named.items()},
+            "printed": self.printed.take(),
         }
         reply, blocks = self.channel.ask(request, encoder.blocks)
         if "error" in reply:
@@ -508,6 +549,55 @@ class Callback:
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Let the checker call it."""
         return self._process.call_back(self._number, arguments, named)
+
+
+@contextlib.contextmanager
+def replaced(stand_ins: dict[str, Any]) -> Iterator[None]:
+    """Let functions of the test stand for built-in ones in this context."""
+    before = {name: getattr(builtins, name) for name in stand_ins}
+    vars(builtins).update(stand_ins)
+    try:
+        yield
+    finally:
+        vars(builtins).update(before)
+
+
+def about_function(function: Any) -> dict[str, Any]:
+    """Tell what `inspect` knows of a function, in plain values."""
+    signature = inspect.signature(function)
+    empty = inspect.Parameter.empty
+    parameters = [
+        (
+            p.name,
+            int(p.kind),
+            () if p.default is empty else (p.default,),
+            () if p.annotation is empty else (annotation(p.annotation),),
+        )
+        for p in signature.parameters.values()
+    ]
+    returned = signature.return_annotation
+    code = getattr(function, "__code__", None)
+    names = ("co_flags", "co_names", "co_varnames", "co_freevars", "co_argcount")
+    return {
+        "parameters": parameters,
+        "returned": () if returned is empty else (annotation(returned),),
+        "code": {name: getattr(code, name) for name in names if code},
+    }
+
+
+def annotation(value: Any) -> str:
+    """Name a class as ``module:name``; give the text of any other annotation."""
+    if isinstance(value, type) and not isinstance(value, types.GenericAlias):
+        return f"{value.__module__}:{value.__qualname__}"
+    return value if isinstance(value, str) else repr(value)
+
+
+def set_random(library: str, state: Any) -> None:
+    """Continue with a test's random numbers, which it has made known."""
+    if library == "numpy":
+        np.random.set_state(state)  # noqa: NPY002
+    else:
+        random.setstate(state)
 
 
 def mutable(value: Any) -> bool:
@@ -659,12 +749,6 @@ def prepare_shell(shell: Any) -> None:
     shell.system = system
     shell.enable_gui = lambda gui=None: None
     shell.ask_exit = lambda: None
-    builtins.input = no_input
-
-
-def no_input(prompt: object = "") -> str:
-    """Refuse to ask."""
-    raise RuntimeError("input() can't be used here: nobody is there to answer")
 
 
 def system(command: str) -> None:

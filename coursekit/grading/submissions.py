@@ -79,6 +79,11 @@ class Submission:
     submitted: str = ""
     content: Callable[[], bytes] = field(default=bytes, repr=False, compare=False)
 
+    @property
+    def is_there(self) -> bool:
+        """Whether any notebook was handed in, be it readable or not."""
+        return self.content is not bytes
+
     def read(self) -> bytes:
         """Give the notebook's bytes; they are not kept.
 

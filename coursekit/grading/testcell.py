@@ -7,8 +7,10 @@ and ``--in-process`` runs them on the objects themselves.
 from __future__ import annotations
 
 import ast
+import asyncio
 import contextlib
 import difflib
+import inspect
 import io
 import itertools
 import linecache
@@ -124,12 +126,21 @@ def _execute(source: str, name: str, names: dict[str, Any], watch: Watch) -> Any
     body = [watch.visit(statement) for statement in tree.body]
     ast.fix_missing_locations(tree)
     silent = source.rstrip().endswith(";")
-    for statement in body:
-        if statement is body[-1] and isinstance(statement, ast.Expr) and not silent:
-            code = compile(ast.Expression(statement.value), name, "eval", dont_inherit=True)
-            return eval(code, names)
-        exec(compile(ast.Module([statement], []), name, "exec", dont_inherit=True), names)
-    return None
+    value = None
+    with asyncio.Runner() as runner:  # starts a loop only if there is something to await
+        for statement in body:
+            last = statement is body[-1] and isinstance(statement, ast.Expr) and not silent
+            code = compile(
+                ast.Expression(statement.value) if last else ast.Module([statement], []),
+                name,
+                "eval" if last else "exec",
+                flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT,  # as in IPython
+                dont_inherit=True,
+            )
+            value = eval(code, names)
+            if code.co_flags & inspect.CO_COROUTINE:
+                value = runner.run(value)
+    return value
 
 
 def parse(source: str) -> ast.Module:
@@ -146,7 +157,8 @@ def _marks(value: Any, points: float, source: str, printed: Printed) -> dict[str
     """Give what a cell without an error earns; a number at its end is the points."""
     earned = points
     text = ""
-    if isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool):
+    kind = type(value)  # for `isinstance` asks the value
+    if issubclass(kind, numbers.Real) and not issubclass(kind, bool | np.bool):
         try:
             number = float(value)
         except OverflowError:
@@ -340,6 +352,12 @@ class Printed(io.TextIOBase):
     def getvalue(self) -> str:
         """Give what was kept."""
         return "".join(self.parts)
+
+    def take(self) -> str:
+        """Give what was kept since the last time."""
+        text = self.getvalue()
+        self.parts = []
+        return text
 
 
 class Short(reprlib.Repr):
