@@ -33,6 +33,8 @@ import psutil
 from benchmarks.grading.exercises import CHEAP, TENSORFLOW, lay_out
 
 HERE = Path(__file__).parent
+ROOT = Path("/sys/fs/cgroup")
+GROUPS = ROOT / "cpuacct" if (ROOT / "cpuacct").exists() else ROOT
 CORES = 2
 WAYS = ("nbgrader", "coursekit")
 
@@ -45,22 +47,44 @@ class Used(NamedTuple):
 
 
 def run(command: list[str], course: Path, cores: int = CORES) -> Used:
-    """Run a command in a course's folder, on some of the cores."""
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        command,
-        cwd=course,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-        preexec_fn=lambda: os.sched_setaffinity(0, range(cores)),
-    )
-    errors = process.stderr.read().decode()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{command} failed:\n{errors}")
-    return Used(time.perf_counter() - began, usage.ru_utime + usage.ru_stime)
+    """Run a command in a course's folder, on some of the cores; needs root, for a control group.
+
+    Only the group counts all processes: the system forgets the time of those that end with their
+    namespace, as jailed students do, so that their parents never learn of it.
+    """
+    group = GROUPS / f"benchmark{os.getpid()}"
+    group.mkdir()
+
+    def enter() -> None:
+        (group / "cgroup.procs").write_text("0")
+        os.sched_setaffinity(0, range(cores))
+
+    try:
+        began = time.perf_counter()
+        done = subprocess.run(
+            command,
+            cwd=course,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+            preexec_fn=enter,
+        )
+        wall = time.perf_counter() - began
+        if done.returncode:
+            raise SystemExit(f"{command} failed:\n{done.stderr}")
+        return Used(wall, processor_seconds(group))
+    finally:
+        for pid in (group / "cgroup.procs").read_text().split():
+            psutil.Process(int(pid)).wait(10)  # the last ones may be about to end
+        group.rmdir()
+
+
+def processor_seconds(group: Path) -> float:
+    """Read what all processes of a control group have used (version 1 or 2)."""
+    if (group / "cpuacct.usage").exists():
+        return int((group / "cpuacct.usage").read_text()) / 1e9
+    return int((group / "cpu.stat").read_text().split()[1]) / 1e6  # usage_usec
 
 
 def nbgrader(*arguments: str) -> list[str]:

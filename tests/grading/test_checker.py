@@ -628,3 +628,10 @@ def test_outputs_have_one_limit_whatever_the_student_says():
     kept = made._outputs([small, error] * 1000)
     assert len(json.dumps(kept)) < 20_000
     assert made._outputs([error]) == [error]
+
+
+def test_the_checker_draws_nothing():
+    drawing = trusted("import matplotlib.pyplot as plt\nx = 2\nplt.plot([x])\nplt.show()", "x")
+    result = one(drawing, check("assert x == 2"), imports=["import matplotlib.pyplot as plt"])
+    assert result["verdict"] == "passed"
+    assert sys.modules["matplotlib.pyplot"].get_fignums() == []
