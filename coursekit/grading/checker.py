@@ -3,8 +3,8 @@
 The job comes as one line of JSON, the events go out as lines of JSON, each written at once: what
 was decided stays decided, whatever happens later.
 
-``python -m coursekit.grading.checker`` reads the job from standard input, writes events to standard
-output, and starts the student process itself.
+``python -m coursekit.grading.checker [FOLDER]`` reads the job from standard input, writes events to
+standard output, and starts the student process itself, to work in the folder.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import subprocess
 import sys
 import time
 import warnings
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from coursekit.grading import standins, testcell, wire
@@ -99,8 +98,6 @@ class Checker:
     def run(self) -> None:
         """Run all steps."""
         os.environ["COURSEKIT_SEED"] = str(self.job["seed"])
-        if "folder" in self.job:
-            os.chdir(self.job["folder"])
         self._import()
         self.student.request({"op": "begin", "own_classes": sorted(self.own)}, wire.Encoder())
         steps = self.job["steps"]
@@ -465,15 +462,12 @@ def main() -> None:
     line = job_reader.readline()
     job = json.loads(line) if line else {}
     limits = json.dumps(job.get("limits", {}))
-    folder = Path(job["folder"], "student") if "folder" in job else None
-    if folder:
-        folder.mkdir()
     process = subprocess.Popen(
         [sys.executable, "-m", "coursekit.grading.student", limits],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        cwd=folder,
+        cwd=sys.argv[1] if len(sys.argv) > 1 else None,
     )
     try:
         run(io.BytesIO(line), event_writer, process.stdout, process.stdin)  # type: ignore[arg-type]

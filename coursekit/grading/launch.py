@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import select
+import shutil
 import signal
 import site
 import socket
@@ -130,6 +131,7 @@ class ForkLauncher:
         progress: Callable[[str], None] = lambda name: None,
     ) -> None:
         self.isolation = isolation
+        self._folders: list[str] = []  # of this server and of those that were killed
         self._settings = json.dumps(
             {"modules": [*modules], "level": isolation, "checker": checker, "student": student}
         )
@@ -162,6 +164,7 @@ class ForkLauncher:
                 if "error" in answer:
                     raise GradingError(f"the fork server did not start: {answer['error']}")
                 self._progress(answer["importing"])
+            self._folders.append(answer["folder"])
         except OSError as error:
             self._end_server()
             code = self._server.returncode
@@ -177,6 +180,8 @@ class ForkLauncher:
         except subprocess.TimeoutExpired:
             self._server.kill()
             self._server.wait()
+        for folder in self._folders:  # the server does it, unless it was killed
+            shutil.rmtree(folder, ignore_errors=True)
 
     @property
     def pid(self) -> int:
@@ -384,8 +389,10 @@ class SpawnPair:
     def __init__(self, command: list[str]) -> None:
         # A test or a data file may write; not where the command was given.
         self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        student = Path(self._folder.name, "student")
+        student.mkdir()
         self._process = subprocess.Popen(
-            command,
+            [*command, str(student)],
             cwd=self._folder.name,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

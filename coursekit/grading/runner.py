@@ -17,7 +17,6 @@ import importlib.util
 import json
 import platform
 import queue
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -268,12 +267,7 @@ class Grader:
         return run
 
     def _attempt(self, run: Run, end: float) -> None:
-        """Run what is left, once, with an empty working folder for the tests."""
-        prefix = "coursekit-tests-"
-        with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as folder:
-            self._attempt_in(folder, run, end)
-
-    def _attempt_in(self, folder: str, run: Run, end: float) -> None:
+        """Run what is left, once."""
         pair = self.launcher.start(self.limits)
         events: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         reader = threading.Thread(target=_read_events, args=(pair.reader, events), daemon=True)
@@ -281,7 +275,7 @@ class Grader:
         run.step = None
         fate = ""
         try:
-            pair.writer.write(json.dumps({**run.job, "folder": folder}).encode() + b"\n")
+            pair.writer.write(json.dumps(run.job).encode() + b"\n")
             pair.writer.flush()
             fate = self._follow(run, pair, events, end)
         except OSError:

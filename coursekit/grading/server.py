@@ -62,6 +62,8 @@ class Server:
         Descriptor of the runner's process.
     level : str
         Isolation of the students.
+    folder : str
+        For the checkers' working folders.
     checker, student : callable
         What the processes run.
     """
@@ -71,11 +73,13 @@ class Server:
         control: socket.socket,
         runner: int,
         level: str,
+        folder: str,
         checker: Callable[..., None],
         student: Callable[..., None],
     ) -> None:
         self.control = control
         self.level = level
+        self.folder = Path(folder)
         self.checker = checker
         self.student = student
         self.open = True
@@ -95,6 +99,8 @@ class Server:
         while self.open:
             if become := forking.handle_events(self.selector, 60.0):
                 return become
+        for submission in self.submissions:
+            end(submission, signal.SIGTERM)
         return None
 
     def close(self, _: object) -> None:
@@ -115,7 +121,7 @@ class Server:
         channel = [end.detach() for end in socket.socketpair()]
         told, report = os.pipe()
         myself = os.pidfd_open(os.getpid())
-        folder = Path(tempfile.mkdtemp(prefix="grading-checker-"))
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
         submission = Submission(connection, told, folder)
         self.submissions.append(submission)
         answer: dict[str, Any] = {}
@@ -223,8 +229,15 @@ def main(arguments: list[str]) -> Become | None:
     except Exception as error:
         messages.send(control, {"error": f"{type(error).__name__}: {error}"})
         return None
-    messages.send(control, {"ready": os.getpid()})
-    return Server(control, int(arguments[1]), settings["level"], checker, student).serve()
+    server = os.getpid()
+    folder = tempfile.mkdtemp(prefix="grading-checkers-")
+    try:
+        messages.send(control, {"ready": server, "folder": folder})
+        about = (settings["level"], folder, checker, student)
+        return Server(control, int(arguments[1]), *about).serve()
+    finally:
+        if os.getpid() == server:  # not in a child
+            jail.remove_tree(Path(folder))
 
 
 if __name__ == "__main__":
