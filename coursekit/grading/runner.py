@@ -433,8 +433,9 @@ def _undone(cell: Cell, verdict: str, message: str) -> Task:
 
 
 def _status(tasks: list[Task], run: Run) -> str:
+    verdicts = [task.verdict for task in tasks]  # those that were kept from before, too
     for fate in FATES:
-        if fate in run.fates:
+        if fate in run.fates or fate in verdicts:
             return fate
     return "needs_manual" if any(task.points is None for task in tasks) else "graded"
 

@@ -141,6 +141,8 @@ def test_only_one_task(best):
     assert points(before)[:3] == [0, 0, 0]
     again = best.grade(handed(), before, "test_random")
     assert points(again)[:3] == [0, 1, 0]
+    before.tasks[0].verdict = "timeout"
+    assert best.grade(handed(), before, "test_random").status == "timeout"
 
 
 def test_key(settings):
