@@ -461,7 +461,7 @@ CASES: dict[str, Case] = {
     ),
     "reads_source_folder": Case(
         first=spy(
-            "for up in ('.', '..', '../..', '../../..', '/work', '/home', '/root', '/srv'):\n"
+            "for up in ('.', '..', '../..', '../../..', CLONE, '/home', '/root', '/srv'):\n"
             "    for below in ('', '*/', '*/*/', '*/*/*/'):\n"
             "        for path in glob.glob(f'{up}/{below}*.ipynb'): look(path)\n"
             "look(SOURCE)"
@@ -579,7 +579,7 @@ CASES: dict[str, Case] = {
     ),
     "reads_other_submissions": Case(
         first=spy(
-            "for folder in ('/tmp', '/var/tmp', '/dev/shm', '/root', '/home', '/work', '/run'):\n"
+            "for folder in ('/tmp', '/var/tmp', '/dev/shm', '/root', '/home', CLONE, '/run'):\n"
             "    for root, _, names in os.walk(folder):\n"
             "        for name in names:\n"
             "            if name.endswith(('.ipynb', '.jsonl', '.db', '.csv')):\n"

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import psutil
 import pytest
@@ -54,7 +55,8 @@ def course(tmp_path_factory, port):
     for student, case in batch().items():
         content = submission(released, case)
         content = content.replace(b"PORT", str(port).encode())
-        content = content.replace(b"SOURCE", json.dumps(json.dumps(str(path)))[1:-1].encode())
+        for name, place in ((b"SOURCE", path), (b"CLONE", Path(__file__).parents[2])):
+            content = content.replace(name, json.dumps(json.dumps(str(place)))[1:-1].encode())
         file = root / "submitted" / student / "ps1" / "one.ipynb"
         file.parent.mkdir(parents=True)
         file.write_bytes(content)
