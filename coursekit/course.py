@@ -6,6 +6,7 @@ installed from a *wheel* it carries both in ``coursekit/_course``.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -13,7 +14,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from coursekit.notebooks import CHAPTERS
 
@@ -183,21 +184,30 @@ def _read_manifest(path: Path) -> dict[str, str]:
     return content if isinstance(content, dict) else {}
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that it is never seen half-written: another name first, then rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Write a file beside `path` that takes its place at the end, or is never seen."""
     descriptor, temporary = tempfile.mkstemp(
         prefix=f".{path.name}.", suffix=".part", dir=path.parent
     )
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
         # mkstemp makes files private; a working copy's files are as readable as any other new one
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that it is never seen half-written: another name first, then rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as file:
+        file.write(content)
 
 
 def _hash(content: bytes) -> str:

@@ -30,6 +30,7 @@ from typing import NamedTuple
 import distributed
 import psutil
 
+from benchmarks import rounded
 from benchmarks.grading.exercises import CHEAP, TENSORFLOW, lay_out
 
 HERE = Path(__file__).parent
@@ -261,15 +262,6 @@ def report(results: dict) -> str:
     for name, costs in results["seconds_in_batches"].items():
         lines += [f"| {name} | {count} | {cost:.3f} |" for count, cost in costs.items()]
     return "\n".join(lines) + "\n"
-
-
-def rounded(value: object) -> object:
-    """Cut numbers to three digits after the point."""
-    if isinstance(value, float):
-        return round(value, 3)
-    if isinstance(value, dict):
-        return {name: rounded(each) for name, each in value.items()}
-    return [rounded(each) for each in value] if isinstance(value, list) else value
 
 
 def main() -> None:

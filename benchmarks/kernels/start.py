@@ -25,6 +25,7 @@ import nbformat
 import psutil
 from nbclient import NotebookClient
 
+from benchmarks import rounded
 from tests.kernels.small_notebook import notebook
 from tests.kernels.support import Notebook, private_folders, warm_server
 
@@ -145,15 +146,6 @@ def report(results: dict) -> str:
     for name, megabytes in results["further_kernel_megabytes"].items():
         lines.append(f"| {name} | {statistics.median(megabytes[1:]):.0f} |")
     return "\n".join(lines) + "\n"
-
-
-def rounded(value: object) -> object:
-    """Cut numbers to three digits after the point."""
-    if isinstance(value, float):
-        return round(value, 3)
-    if isinstance(value, dict):
-        return {name: rounded(each) for name, each in value.items()}
-    return [rounded(each) for each in value] if isinstance(value, list) else value
 
 
 def main() -> None:

@@ -52,23 +52,7 @@ KNOWN_METHODS = ("len", "getitem", "setitem", "delitem", "iter", "enter", "exit"
 COMPARING = ("eq", "ne", "lt", "le", "gt", "ge", "contains")
 BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "lshift", "rshift")
 ARITHMETIC = tuple(
-    prefix + name
-    for name in [
-        "add",
-        "sub",
-        "mul",
-        "truediv",
-        "floordiv",
-        "mod",
-        "pow",
-        "matmul",
-        "and",
-        "or",
-        "xor",
-        "lshift",
-        "rshift",
-    ]
-    for prefix in ("", "r", "i")
+    prefix + name for name in (*BINARY, "and", "or", "xor") for prefix in ("", "r", "i")
 )
 UNARY = ("neg", "pos", "abs", "invert", "round", "divmod")
 VALUES = ("bool", "float", "int", "index", "complex", "hash", "str", "repr", "array")

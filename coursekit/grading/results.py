@@ -11,13 +11,12 @@ import json
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
-from coursekit.course import write_atomically
+from coursekit.course import replacing, write_atomically
 from coursekit.grading.limits import GradingError
 
 RESULTS = "results.jsonl"
@@ -204,7 +203,7 @@ class Store:
         with plain_disk_errors(out), contextlib.ExitStack() as stack:
             out.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locked(out))
-            for torn in (*out.glob(".*.tmp"), *(out / FEEDBACK).glob(".*.part")):
+            for torn in (*out.glob(".*.part"), *(out / FEEDBACK).glob(".*.part")):
                 torn.unlink()  # what a killed run was writing
             # unbuffered: what could not be written must not be tried again later
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
@@ -485,22 +484,6 @@ def locked(folder: Path) -> Iterator[None]:
                 f"Another run writes to {folder}. Wait for its end, or choose another folder."
             ) from None
         yield
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Write a file beside `path` that takes its place at the end, or is never seen."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)  # mkstemp makes files that only their owner can read
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 @contextlib.contextmanager

@@ -37,20 +37,8 @@ from coursekit.grading.testcell import safe_text, short
 MAX_ERROR = 2000  # characters of an error's text
 MAX_LISTED = 1_000_000  # items of an object that is sent as a list
 DATA_MODULES = ("__main__", "builtins", "collections", "array")
-PLAIN: tuple[Any, ...] = (
-    bool,
-    int,
-    float,
-    complex,
-    str,
-    bytes,
-    bytearray,
-    list,
-    tuple,
-    dict,
-    set,
-    frozenset,
-)
+PLAIN: tuple[Any, ...]
+PLAIN = (bool, int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset)
 TABLES = ("pandas", "polars")  # they behave like arrays, and are more
 SEED = 0  # of the student's own random numbers; the tests have others
 
@@ -78,9 +66,18 @@ SPECIAL: dict[str, Callable[..., Any]] = {
     **{name: getattr(operator, name) for name in ("neg", "pos", "abs", "invert")},
     **{name: getattr(operator, f"__{name}__") for name in ("and", "or", "xor")},
 }
-for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul"):
-    SPECIAL[_name] = getattr(operator, _name)
-for _name in ("lshift", "rshift"):
+for _name in (
+    "add",
+    "sub",
+    "mul",
+    "truediv",
+    "floordiv",
+    "mod",
+    "pow",
+    "matmul",
+    "lshift",
+    "rshift",
+):
     SPECIAL[_name] = getattr(operator, _name)
 
 

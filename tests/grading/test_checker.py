@@ -582,24 +582,26 @@ def test_pythons_own_function_is_no_answer(student, skip):
 RIGHT = "e = 2 * np.arange(3.0)\na = f()\n"
 
 
+SAY_NOTHING = [
+    ("np.zeros((0, 1))", RIGHT + "assert np.allclose(a, e)"),
+    ("np.zeros((0, 1))", RIGHT + "assert (a == e).all()"),
+    ("np.zeros((0, 1))", RIGHT + "assert np.linalg.norm(a - e) < 1"),
+    ("[]", "assert np.allclose(f(), 3.0)"),
+    ("[]", "np.testing.assert_allclose(f(), 3.0)"),
+    ("np.array(complex(1.7e308, 1.7e308))", "assert np.allclose(3.0, f())"),
+    ("np.dtype(float)", "assert f() == np.float64(3.0)"),
+    ("next(iter([]))", "assert all(map(lambda x: f() == 2 * x, [1, 2]))"),
+]
+# Where complex numbers are the task, tests must look at this themselves.
+COMPLEX_SIZE = ("np.full(3, 1e9j)", RIGHT + "assert np.mean((a - e) ** 2) < 1e-9")
+
+
 @pytest.mark.parametrize(
-    ("answer", "test"),
-    [
-        ("np.zeros((0, 1))", RIGHT + "assert np.allclose(a, e)"),
-        ("np.zeros((0, 1))", RIGHT + "assert (a == e).all()"),
-        ("np.zeros((0, 1))", RIGHT + "assert np.linalg.norm(a - e) < 1"),
-        ("[]", "assert np.allclose(f(), 3.0)"),
-        ("[]", "np.testing.assert_allclose(f(), 3.0)"),
-        ("np.full(3, 1e9j)", RIGHT + "assert np.mean((a - e) ** 2) < 1e-9"),
-        ("np.array(complex(1.7e308, 1.7e308))", "assert np.allclose(3.0, f())"),
-        ("np.dtype(float)", "assert f() == np.float64(3.0)"),
-        ("next(iter([]))", "assert all(map(lambda x: f() == 2 * x, [1, 2]))"),
-    ],
+    ("answer", "test", "complex_numbers"),
+    [(*pair, False) for pair in (*SAY_NOTHING, COMPLEX_SIZE)]
+    + [(*pair, True) for pair in SAY_NOTHING],
 )
-@pytest.mark.parametrize("complex_numbers", [True, False])
 def test_an_answer_that_says_nothing_convinces_nobody(answer, test, complex_numbers):
-    if "j" in answer and complex_numbers:
-        pytest.skip("where complex numbers are the task, tests must look at them")
     student = cell(f"import numpy as np\ndef f(): return {answer}", "f")
     assert one(student, check(test), complex=complex_numbers)["points"] == 0
 

@@ -193,7 +193,7 @@ def test_killed_at_any_moment(course, quiet, start, tmp_path):
             assert (out / "grades.csv").read_bytes() == (quiet / "grades.csv").read_bytes()
     assert len(in_between) > 8
     (out / "feedback").mkdir(exist_ok=True)
-    for name in (".x.tmp", "feedback/.x.part"):  # as if killed while writing it
+    for name in (".x.part", "feedback/.x.part"):  # as if killed while writing it
         (out / name).write_text("half")
     assert finish(start(out, "--resume")) == (0, "")
     assert same(out, quiet)
